@@ -1,0 +1,37 @@
+BIN := .venv/bin
+STAMP := .venv/installed
+SETUP := $(wildcard plugins/*/pyproject.toml)
+PLUGINS := $(patsubst %/pyproject.toml,%,$(SETUP))
+PACKAGES := rocket_kernel $(notdir $(patsubst %/__init__.py,%,$(wildcard plugins/*/rocket_*/__init__.py)))
+EMPTY :=
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: serve install test torture plugin lint wheels clean
+
+serve: install  ## make serve ARGS="--port 9000"
+	$(BIN)/rocket serve $(ARGS)
+
+install: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt $(SETUP)
+	python3 -m venv .venv && $(PIP) setuptools
+	$(PIP) --no-build-isolation --editable '.[fast,dev]' $(addprefix --editable ./,$(PLUGINS)) && touch $@
+
+test: install  ## make test ARGS="-k name"
+	$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
+
+torture: install
+	$(BIN)/pytest -m torture $(ARGS)
+
+plugin: install  ## make plugin NAME=rules
+	$(BIN)/pytest plugins/$(NAME) $(ARGS)
+
+lint: install
+	$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/lint-imports
+	MYPYPATH=$(subst $(EMPTY) ,:,$(PLUGINS)) $(BIN)/mypy $(addprefix -p ,$(PACKAGES))
+
+wheels: install
+	for source in . $(PLUGINS); do rm -rf $$source/build; $(BIN)/python -m build --wheel --no-isolation --outdir dist $$source || exit 1; done
+
+clean:
+	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis *.egg-info plugins/*/build plugins/*/*.egg-info

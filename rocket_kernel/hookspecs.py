@@ -1,0 +1,241 @@
+"""The plugin contract. Imports nothing at run time but pluggy.
+
+Collectors return values; they run at start or whenever metadata changes, never in a request. Participants are async
+and become named steps of compiled pipelines. Notices tell; what they return is ignored. A plugin implements any
+subset by methods of the same names, marked with `hookimpl`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import click
+
+    from rocket_kernel.apps.context import AppContext
+    from rocket_kernel.http.messages import Request, Response
+    from rocket_kernel.http.router import Route
+    from rocket_kernel.kernel import Kernel
+    from rocket_kernel.metadata.entity import Entity
+    from rocket_kernel.metadata.field_types import FieldType
+    from rocket_kernel.metadata.kinds import MetadataKind
+    from rocket_kernel.metadata.model import Model
+    from rocket_kernel.query.access import ReadPolicy
+    from rocket_kernel.store.columns import Table
+    from rocket_kernel.store.protocol import Transaction
+    from rocket_kernel.write.context import Write
+    from rocket_kernel.write.stages import Step
+
+PROJECT = "rocket"
+
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+# -- Collected once, when the kernel is made --
+
+
+@hookspec
+def register_field_types() -> Sequence[FieldType]:  # type: ignore[empty-body]
+    """Return field types that entities may use.
+
+    Called once at start, outside any transaction. A name that is taken is a start-up error naming both plugins;
+    raising is a start-up error.
+
+    Since 0.1. Stability: provisional.
+    """
+
+
+@hookspec
+def register_metadata_kinds() -> Sequence[MetadataKind[Any]]:  # type: ignore[empty-body]
+    """Return the metadata collections this plugin owns.
+
+    From each the kernel gives the table in every app, the admin endpoints, loading, export, import and plan. Called
+    once at start, outside any transaction. A name or path that is taken is a start-up error naming both plugins.
+
+    Since 0.1. Stability: stable.
+    """
+
+
+@hookspec
+def register_tables() -> Sequence[Table]:  # type: ignore[empty-body]
+    """Return system tables this plugin owns in every app, beside those of its metadata kinds.
+
+    Names start with `_`. Tables and missing columns are made when an app is created or opened; nothing is dropped.
+    Called once at start, outside any transaction. A name that is taken is a start-up error naming both plugins.
+
+    Since 0.1. Stability: stable.
+    """
+
+
+@hookspec
+def register_routes() -> Sequence[Route]:  # type: ignore[empty-body]
+    """Return the routes this plugin answers. Fixed routes go before the dynamic record routes.
+
+    Called once at start, outside any transaction. Two routes with one method and path are a start-up error naming
+    both plugins.
+
+    Since 0.1. Stability: stable.
+    """
+
+
+@hookspec
+def register_commands() -> Sequence[click.Command]:  # type: ignore[empty-body]
+    """Return subcommands of `rocket`.
+
+    Called when the command line starts, before configuration is read. A name that is taken is a start-up error.
+
+    Since 0.1. Stability: provisional.
+    """
+
+
+# -- Compiling an entity: called whenever an app's metadata changes, never in a request --
+
+
+@hookspec
+def compile_write_steps(entity: Entity, model: Model) -> Sequence[Step]:  # type: ignore[empty-body]
+    """Return the steps this plugin adds to one entity's write pipeline.
+
+    All answers are joined and sorted by stage, declared plugin order, then name; names start with the plugin's name
+    and a colon. Called inside the transaction that changes the metadata: raising ValidationFailed refuses the change,
+    anything else fails it, and the former pipeline stays in force.
+
+    Since 0.1. Stability: stable.
+    """
+
+
+@hookspec
+def compile_read_policy(entity: Entity, model: Model) -> ReadPolicy | None:
+    """Return what decides which rows and fields of one entity a caller may read, or None for no say.
+
+    The policies of several plugins hold together: a row or field must pass all. Called inside the transaction that
+    changes the metadata: raising fails the change.
+
+    Since 0.1. Stability: provisional.
+    """
+
+
+# -- Participants: async, on every request --
+
+
+@hookspec
+async def on_request(request: Request) -> Response | None:
+    """Look at a request before its handler; return a response to answer instead, or None to go on.
+
+    Called after the route is matched and the body is read, outside any transaction, in declared plugin order; the
+    first response ends the row. Raising a RocketError answers with it; anything else is a defect (500).
+
+    Since 0.1. Stability: stable.
+    """
+
+
+@hookspec
+async def on_response(request: Request, response: Response) -> None:
+    """Look at a response, its headers may be changed, before it is sent.
+
+    Called for every answer of a matched route, errors included, outside any transaction. Raising is a defect (500).
+
+    Since 0.1. Stability: stable.
+    """
+
+
+# -- Participants: async, on every write --
+
+
+@hookspec
+async def before_write(write: Write) -> None:
+    """See a record before it is created or updated: change it with `write.assign`, refuse with `write.fail` or by
+    raising.
+
+    Called inside the transaction after rules and state machines, for nested records too. For an entity that the
+    outside world judges it is called twice. Raising a RocketError refuses the whole request.
+
+    Since 0.1. Stability: stable.
+    """
+
+
+@hookspec
+async def after_write(write: Write) -> None:
+    """See a record that has just been created or updated; may still veto by raising.
+
+    Called inside the transaction: what it writes through `write.run.session` commits or vanishes with the record.
+
+    Since 0.1. Stability: stable.
+    """
+
+
+@hookspec
+async def before_delete(write: Write) -> None:
+    """See a record before it is deleted, by request, nested write or cascade; veto by raising.
+
+    Called inside the transaction; `write.old` is the row.
+
+    Since 0.1. Stability: stable.
+    """
+
+
+@hookspec
+async def after_delete(write: Write) -> None:
+    """See a record that has just been deleted; may still veto by raising. Called inside the transaction.
+
+    Since 0.1. Stability: stable.
+    """
+
+
+@hookspec
+async def after_commit(write: Write) -> None:
+    """Hear of a record that is now stored or gone for good.
+
+    Called after the commit, once for each record of the request. Raising is logged and changes nothing.
+
+    Since 0.1. Stability: stable.
+    """
+
+
+# -- Notices --
+
+
+@hookspec
+async def on_started(kernel: Kernel) -> None:
+    """The kernel has opened its databases and begins to serve. Raising stops the start.
+
+    Since 0.1. Stability: stable.
+    """
+
+
+@hookspec
+async def on_stopping(kernel: Kernel) -> None:
+    """The kernel is about to close its databases. Raising is logged.
+
+    Since 0.1. Stability: stable.
+    """
+
+
+@hookspec
+async def on_app_created(app: AppContext, tx: Transaction) -> None:
+    """An app's database and tables have just been made: put in what a new app holds.
+
+    Called inside the transaction of the creation. Raising undoes the creation.
+
+    Since 0.1. Stability: provisional.
+    """
+
+
+@hookspec
+async def on_app_opened(app: AppContext) -> None:
+    """An app is about to answer its first request in this process. Raising makes the app unavailable.
+
+    Since 0.1. Stability: stable.
+    """
+
+
+@hookspec
+async def on_app_closing(app: AppContext) -> None:
+    """An app's connections are about to be closed in this process. Raising is logged.
+
+    Since 0.1. Stability: stable.
+    """

@@ -1,0 +1,139 @@
+"""Field types: how a value is read, kept, compared and named in filters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from types import MappingProxyType
+from typing import Any
+
+from rocket_kernel.metadata import convert
+from rocket_kernel.store.columns import ColumnType, Storage
+
+EQUALITY = frozenset({"eq", "neq", "in", "not_in", "is_null"})
+ORDER = frozenset({"gt", "gte", "lt", "lte", "between"})
+TEXT_MATCH = frozenset({"like", "ilike", "contains", "starts_with", "ends_with"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldType:
+    """A type of field. Plugins add theirs with the hook `register_field_types`.
+
+    `read(value, precision)` turns a JSON value of a client into the wire value, `read_filter(text, precision)` does
+    so for the text of a filter; both raise ValueError. They are never called with null. `order_key` turns a wire
+    value into something that compares in Python as the type compares in the database.
+    """
+
+    name: str
+    storage: Storage
+    read: Callable[[Any, int | None], Any]
+    read_filter: Callable[[str, int | None], Any]
+    operators: frozenset[str]
+    order_key: Callable[[Any], Any] = lambda value: value
+    sortable: bool = True
+    same_as: str = ""
+    """The type this one is another spelling of; relations and migrations treat the two as one."""
+
+    @property
+    def canonical(self) -> str:
+        return self.same_as or self.name
+
+    def column_type(self, precision: int | None) -> ColumnType:
+        return ColumnType(self.storage, precision if self.storage is Storage.DECIMAL else None)
+
+
+def _simple(function: Callable[[Any], Any]) -> Callable[[Any, int | None], Any]:
+    return lambda value, _precision: function(value)
+
+
+def _decimal_key(value: str) -> Decimal:
+    return Decimal(value)
+
+
+_text = FieldType(
+    name="string",
+    storage=Storage.TEXT,
+    read=_simple(convert.to_text),
+    read_filter=_simple(convert.to_text),
+    operators=EQUALITY | ORDER | TEXT_MATCH,
+)
+_int = FieldType(
+    name="int",
+    storage=Storage.INTEGER,
+    read=_simple(convert.to_int),
+    read_filter=_simple(convert.to_int),
+    operators=EQUALITY | ORDER,
+)
+
+
+def _alias(of: FieldType, name: str) -> FieldType:
+    return FieldType(
+        name=name,
+        storage=of.storage,
+        read=of.read,
+        read_filter=of.read_filter,
+        operators=of.operators,
+        order_key=of.order_key,
+        same_as=of.name,
+    )
+
+
+def _ordered(name: str, storage: Storage, read: Callable[[Any], Any]) -> FieldType:
+    return FieldType(
+        name=name, storage=storage, read=_simple(read), read_filter=_simple(read), operators=EQUALITY | ORDER
+    )
+
+
+BUILT_IN: Mapping[str, FieldType] = MappingProxyType(
+    {
+        type.name: type
+        for type in (
+            _text,
+            _alias(_text, "text"),
+            _int,
+            _alias(_int, "integer"),
+            FieldType(
+                name="bigint",
+                storage=Storage.BIGINT,
+                read=_simple(convert.to_bigint),
+                read_filter=_simple(convert.to_bigint),
+                operators=EQUALITY | ORDER,
+                order_key=int,
+            ),
+            _ordered("float", Storage.FLOAT, convert.to_float),
+            FieldType(
+                name="decimal",
+                storage=Storage.DECIMAL,
+                read=convert.to_decimal,
+                # A filter compares with the number as written: rounding it would change the question.
+                read_filter=lambda text, _precision: convert.to_decimal(text, None),
+                operators=EQUALITY | ORDER,
+                order_key=_decimal_key,
+            ),
+            FieldType(
+                name="boolean",
+                storage=Storage.BOOLEAN,
+                read=_simple(convert.to_boolean),
+                read_filter=_simple(convert.filter_boolean),
+                operators=EQUALITY,
+            ),
+            _ordered("uuid", Storage.UUID, convert.to_uuid),
+            _ordered("timestamp", Storage.TIMESTAMP, convert.to_timestamp),
+            _ordered("date", Storage.DATE, convert.to_date),
+            FieldType(
+                name="json",
+                storage=Storage.JSON,
+                read=_simple(convert.to_json),
+                read_filter=_simple(convert.to_text),
+                operators=frozenset({"is_null"}),
+                sortable=False,
+            ),
+        )
+    }
+)
+
+PLUGIN_TYPES: Mapping[str, str] = MappingProxyType({"file": "files"})
+"""Types of the contract that only a plugin brings, with the plugin's name."""
+
+KEY_TYPES = frozenset({"uuid", "int", "bigint", "string"})

@@ -1,0 +1,82 @@
+"""All definitions of an app at one moment, free of any database: what definitions are checked against."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from rocket_kernel.metadata.entity import Entity
+from rocket_kernel.metadata.field_types import BUILT_IN, FieldType
+from rocket_kernel.metadata.hops import Hop, make_hop, resolve_key, resolve_written_key
+from rocket_kernel.metadata.kinds import Stored
+from rocket_kernel.metadata.relation import Relation
+
+ENTITIES = "entities"
+RELATIONS = "relations"
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """An immutable set of items by kind. `including` and `without` give changed copies."""
+
+    types: Mapping[str, FieldType] = BUILT_IN
+    items: Mapping[str, Mapping[str, Stored[Any]]] = MappingProxyType({})
+    entities: Mapping[str, Entity] = field(init=False)
+    relations: Mapping[str, Relation] = field(init=False)
+    """Sorted by name, because the first relation by name wins where a key fits several."""
+    _hops: dict[tuple[str, str], Hop | None] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        entities = {key: stored.item for key, stored in sorted(self.of(ENTITIES).items())}
+        relations = {key: stored.item for key, stored in sorted(self.of(RELATIONS).items())}
+        object.__setattr__(self, "entities", MappingProxyType(entities))
+        object.__setattr__(self, "relations", MappingProxyType(relations))
+        object.__setattr__(self, "_hops", {})
+
+    def of(self, kind: str) -> Mapping[str, Stored[Any]]:
+        """The items of a kind by name or id; empty for a kind without items."""
+        return self.items.get(kind, MappingProxyType({}))
+
+    def including(self, kind: str, stored: Stored[Any]) -> Model:
+        changed = {**self.of(kind), stored.key: stored}
+        return Model(self.types, MappingProxyType({**self.items, kind: MappingProxyType(changed)}))
+
+    def without(self, kind: str, key: str) -> Model:
+        changed = {name: stored for name, stored in self.of(kind).items() if name != key}
+        return Model(self.types, MappingProxyType({**self.items, kind: MappingProxyType(changed)}))
+
+    def hop(self, entity: str, key: str) -> Hop | None:
+        """The relation a key names on an entity, by the four rules of contract §3.5."""
+        at = (entity, key)
+        if at not in self._hops:
+            if len(self._hops) > 10_000:  # keys are clients' text: a cache of misses must not grow for ever
+                self._hops.clear()
+            self._hops[at] = resolve_key(key, entity, self.relations.values(), self.primary_keys())
+        return self._hops[at]
+
+    def written_hop(self, entity: str, key: str) -> Hop | None:
+        """As `hop`, for nested writes: rules 1 to 3 only, and from the relation's source side only."""
+        return resolve_written_key(key, entity, self.relations.values(), self.primary_keys())
+
+    def source_hops(self, entity: str) -> tuple[Hop, ...]:
+        """Every relation with this entity as source, by relation name."""
+        keys = self.primary_keys()
+        return tuple(
+            make_hop(relation, entity, keys, forward=True)
+            for relation in self.relations.values()
+            if relation.source == entity
+        )
+
+    def target_hops(self, entity: str) -> tuple[Hop, ...]:
+        """Every relation with this entity as target, seen from it, by relation name."""
+        keys = self.primary_keys()
+        return tuple(
+            make_hop(relation, entity, keys, forward=False)
+            for relation in self.relations.values()
+            if relation.target == entity
+        )
+
+    def primary_keys(self) -> dict[str, str]:
+        return {name: entity.primary_key.field for name, entity in self.entities.items()}

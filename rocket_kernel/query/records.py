@@ -1,0 +1,154 @@
+"""Fetching raw records: complete rows in wire values, before any projection."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rocket_kernel.metadata.entity import Entity
+from rocket_kernel.metadata.hops import Hop
+from rocket_kernel.metadata.registry import Registry
+from rocket_kernel.query.access import FullAccess, RowScope
+from rocket_kernel.query.filters import Compare, Filter
+from rocket_kernel.query.sql import QueryCompiler
+from rocket_kernel.query.values import SortKey
+from rocket_kernel.store.builder import SqlBuilder
+from rocket_kernel.store.protocol import Session
+
+Record = dict[str, Any]
+
+
+async def fetch_records(
+    session: Session,
+    registry: Registry,
+    entity: str,
+    scope: RowScope,
+    *,
+    where: Filter | None = None,
+    sort: Sequence[SortKey] = (),
+    limit: int | None = None,
+    offset: int = 0,
+    lock: bool = False,
+) -> list[Record]:
+    """Live rows that `scope` shows, ordered by `sort` and then by key. `lock` needs a transaction."""
+    builder = SqlBuilder(session.dialect)
+    query = QueryCompiler(registry, builder, scope)
+    alias, shape = query.alias(), query.shape(entity)
+    builder.add(f"SELECT {shape.select_list(alias)} FROM {shape.table} AS {alias}")
+    query.visible(entity, alias, where)
+    query.order_by(entity, alias, sort)
+    if limit is not None:
+        builder.add(f" LIMIT {int(limit)} OFFSET {int(offset)}")
+    if lock:
+        builder.add(session.dialect.lock_clause())
+    rows = await session.fetch(builder.text(), builder.params)
+    return [shape.decode(row) for row in rows]
+
+
+async def count_records(
+    session: Session, registry: Registry, entity: str, scope: RowScope, *, where: Filter | None = None
+) -> int:
+    builder = SqlBuilder(session.dialect)
+    query = QueryCompiler(registry, builder, scope)
+    alias, shape = query.alias(), query.shape(entity)
+    builder.add(f"SELECT count(*) FROM {shape.table} AS {alias}")
+    query.visible(entity, alias, where)
+    rows = await session.fetch(builder.text(), builder.params)
+    return int(rows[0][0])
+
+
+async def fetch_related(
+    session: Session,
+    registry: Registry,
+    hop: Hop,
+    keys: Sequence[object],
+    scope: RowScope,
+    *,
+    where: Filter | None = None,
+) -> list[tuple[Any, Record]]:
+    """The rows a hop reaches from the given values of its `own_field`, each with the value it belongs to.
+
+    One statement however many keys there are; rows are ordered by their primary key.
+    """
+    if not keys:
+        return []
+    builder = SqlBuilder(session.dialect)
+    query = QueryCompiler(registry, builder, scope)
+    alias = query.alias()
+    target, origin = query.shape(hop.target), query.shape(hop.origin)
+    if hop.relation.many_to_many:
+        # The join's alias follows the target's, see QueryCompiler.join_related.
+        owner = f"t2.{session.dialect.quote(hop.join_own)}"
+    else:
+        owner = target.column(alias, hop.other_field)
+    builder.add(f"SELECT {owner}, {target.select_list(alias)}")
+    far = query.join_related(hop, None, alias)
+    builder.add(" WHERE ")
+    query.member(far, origin, hop.own_field, keys)
+    query.visible(hop.target, alias, where, prefix=" AND ")
+    query.order_by(hop.target, alias)
+    decoder = session.dialect.decoder(origin.type(hop.own_field))
+    rows = await session.fetch(builder.text(), builder.params)
+    return [(decoder(row[0]) if decoder else row[0], target.decode(row, skip=1)) for row in rows]
+
+
+async def existing_keys(session: Session, registry: Registry, entity: Entity, keys: Sequence[object]) -> list[Any]:
+    """Those of the wire keys that some row has, softly deleted rows and rows hidden from the caller included."""
+    if not keys:
+        return []
+    builder = SqlBuilder(session.dialect)
+    query = QueryCompiler(registry, builder, FullAccess())
+    alias, shape, name = query.alias(), query.shape(entity.name), entity.primary_key.field
+    builder.add(f"SELECT {shape.column(alias, name)} FROM {shape.table} AS {alias} WHERE ")
+    query.member_of(shape, alias, name, keys)
+    decoder = session.dialect.decoder(shape.type(name))
+    rows = await session.fetch(builder.text(), builder.params)
+    return [decoder(row[0]) if decoder else row[0] for row in rows]
+
+
+def key_condition(entity: Entity, wire_key: object) -> Compare:
+    return Compare(entity.key, "eq", wire_key)
+
+
+def keys_condition(entity: Entity, wire_keys: Sequence[object]) -> Compare:
+    return Compare(entity.key, "in", tuple(wire_keys))
+
+
+def parse_id(entity: Entity, text: str) -> object | None:
+    """The id of a path -> wire key; None when it is not of the key's type, which is the same as not found."""
+    if "\x00" in text:
+        return None
+    try:
+        return entity.key.type.read_filter(text, entity.key.precision)
+    except ValueError:
+        return None
+
+
+def looks_like_key(entity: Entity, text: str) -> bool:
+    """Whether an id has the form of the key's type, so that it is not taken for a slug."""
+    match entity.primary_key.type:
+        case "uuid":
+            return parse_id(entity, text) is not None
+        case "int" | "bigint":
+            return text.isascii() and text.isdigit()
+        case _:
+            return False
+
+
+async def find_record(
+    session: Session, registry: Registry, entity: Entity, text: str, scope: RowScope, *, lock: bool = False
+) -> Record | None:
+    """The record an id of a path names: by slug first where the entity has one and the id is no key by its form."""
+    if "\x00" in text:
+        return None
+    if entity.slug is not None and not looks_like_key(entity, text):
+        by_slug = Compare(entity.fields[entity.slug.field], "eq", text)
+        found = await fetch_records(session, registry, entity.name, scope, where=by_slug, limit=1, lock=lock)
+        if found:
+            return found[0]
+    key = parse_id(entity, text)
+    if key is None:
+        return None
+    where = key_condition(entity, key)
+    found = await fetch_records(session, registry, entity.name, scope, where=where, limit=1, lock=lock)
+    return found[0] if found else None

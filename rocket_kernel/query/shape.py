@@ -1,0 +1,70 @@
+"""An entity compiled for one database: quoted names, select lists and row decoding, made once a metadata change."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from rocket_kernel.metadata.entity import DELETED_AT, Entity
+from rocket_kernel.store.columns import ColumnType, Storage
+from rocket_kernel.store.dialects.base import Codec, Dialect
+from rocket_kernel.store.protocol import Row
+
+TIMESTAMP = ColumnType(Storage.TIMESTAMP)
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    entity: Entity
+    dialect: Dialect
+    table: str
+    """Quoted."""
+    names: tuple[str, ...]
+    """Declared fields in declared order: the order of `select_list` and of decoded records."""
+    decoders: tuple[tuple[str, Codec], ...]
+    """Only for fields whose driver value is not the wire value already."""
+
+    def column(self, alias: str, name: str) -> str:
+        return f"{alias}.{self.dialect.quote(name)}" if alias else self.dialect.quote(name)
+
+    def comparable(self, alias: str, name: str) -> str:
+        return self.dialect.comparable(self.column(alias, name), self.type(name))
+
+    def type(self, name: str) -> ColumnType:
+        field = self.entity.fields.get(name)
+        return TIMESTAMP if field is None else field.type.column_type(field.precision)
+
+    def nullable(self, name: str) -> bool:
+        """Whether rows may hold no value; NOT NULL is not relied on, because old rows may lack it."""
+        return name != self.entity.primary_key.field
+
+    def select_list(self, alias: str) -> str:
+        return ", ".join(self.column(alias, name) for name in self.names)
+
+    def live(self, alias: str) -> str:
+        """The condition that leaves out softly deleted rows; "" when the entity deletes for good."""
+        return f"{self.column(alias, DELETED_AT)} IS NULL" if self.entity.soft_delete else ""
+
+    def decode(self, row: Row, *, skip: int = 0) -> dict[str, Any]:
+        """A row of `select_list`, which starts after `skip` other columns -> record in wire values."""
+        record = dict(zip(self.names, row[skip:] if skip else row, strict=True))
+        for name, decoder in self.decoders:
+            value = record[name]
+            if value is not None:
+                record[name] = decoder(value)
+        return record
+
+
+def compile_shape(entity: Entity, dialect: Dialect) -> Shape:
+    decoders: list[tuple[str, Codec]] = []
+    for field in entity.fields.values():
+        decoder = dialect.decoder(field.type.column_type(field.precision))
+        if decoder is not None:
+            decoders.append((field.name, decoder))
+    return Shape(
+        entity=entity,
+        dialect=dialect,
+        table=dialect.quote(entity.table),
+        names=tuple(entity.fields),
+        decoders=tuple(decoders),
+    )

@@ -1,0 +1,189 @@
+"""Query values -> SQL. Every name comes from metadata, every value is a parameter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from rocket_kernel.metadata.hops import Hop
+from rocket_kernel.metadata.registry import Registry
+from rocket_kernel.query.access import RowScope
+from rocket_kernel.query.filters import AllOf, AnyOf, Compare, Filter, Related
+from rocket_kernel.query.shape import Shape
+from rocket_kernel.query.values import SortKey
+from rocket_kernel.store.builder import SqlBuilder
+
+_SYMBOLS = {"eq": "=", "neq": "<>", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
+_TEXT_OPERATORS = frozenset({"like", "ilike", "contains", "starts_with", "ends_with"})
+
+
+@dataclass(slots=True)
+class QueryCompiler:
+    """Appends the pieces of one statement to a builder. `scope` says which rows exist for the caller."""
+
+    registry: Registry
+    builder: SqlBuilder
+    scope: RowScope
+    _aliases: int = field(default=0)
+
+    def alias(self) -> str:
+        self._aliases += 1
+        return f"t{self._aliases}"
+
+    def shape(self, entity: str) -> Shape:
+        return self.registry.entity(entity).shape
+
+    def visible(self, entity: str, alias: str, *extra: Filter | None, prefix: str = " WHERE ") -> None:
+        """Append the conditions of rows that are live, shown to the caller and satisfy `extra`."""
+        shape = self.shape(entity)
+        live = shape.live(alias)
+        conditions = [part for part in (self.scope.condition(entity), *extra) if part is not None]
+        pieces: list[Callable[[], None]] = []
+        if live:
+            pieces.append(lambda: self._add(live))
+        pieces.extend(self._piece(condition, shape, alias) for condition in conditions)
+        self._joined(pieces, prefix=prefix)
+
+    def order_by(self, entity: str, alias: str, sort: Sequence[SortKey] = ()) -> None:
+        """Append ORDER BY with the primary key as the last term."""
+        shape = self.shape(entity)
+        key = shape.entity.primary_key.field
+        self._add(" ORDER BY ")
+        for sort_key in sort:
+            self._order_term(shape, alias, sort_key)
+            self._add(", ")
+        self._add(shape.dialect.order_term(shape.comparable(alias, key), descending=False, nullable=False))
+
+    def join_related(self, hop: Hop, origin_alias: str | None, alias: str) -> str:
+        """Append `FROM …` of a hop's other end and return the expression of the side that meets the origin.
+
+        With `origin_alias` the caller compares it with the origin's column; without, with a list of keys.
+        """
+        target = self.shape(hop.target)
+        self._add(f" FROM {target.table} AS {alias}")
+        if not hop.relation.many_to_many:
+            return target.comparable(alias, hop.other_field)
+        join = self.alias()
+        quote = target.dialect.quote
+        self._add(f" JOIN {quote(hop.relation.join_table)} AS {join} ON {join}.{quote(hop.join_other)} = ")
+        self._add(target.column(alias, hop.other_field))
+        return target.dialect.comparable(
+            f"{join}.{quote(hop.join_own)}", self.shape(hop.origin).type(hop.own_field)
+        )
+
+    def condition(self, filter: Filter, shape: Shape, alias: str) -> None:
+        match filter:
+            case AllOf(parts):
+                self._group(parts, " AND ", "1 = 1", shape, alias)
+            case AnyOf(parts):
+                self._group(parts, " OR ", "1 = 0", shape, alias)
+            case Related(hop, where):
+                self._exists(hop, where, shape, alias)
+            case Compare():
+                self._compare(filter, shape, alias)
+
+    def _piece(self, condition: Filter, shape: Shape, alias: str) -> Callable[[], None]:
+        return lambda: self.condition(condition, shape, alias)
+
+    def _add(self, text: str) -> None:
+        self.builder.add(text)
+
+    def _joined(self, pieces: Sequence[Callable[[], None]], *, prefix: str) -> None:
+        for position, piece in enumerate(pieces):
+            self._add(prefix if position == 0 else " AND ")
+            piece()
+
+    def _group(self, parts: Sequence[Filter], glue: str, empty: str, shape: Shape, alias: str) -> None:
+        if not parts:
+            self._add(empty)
+            return
+        self._add("(")
+        for position, part in enumerate(parts):
+            if position:
+                self._add(glue)
+            self.condition(part, shape, alias)
+        self._add(")")
+
+    def _exists(self, hop: Hop, where: Filter, shape: Shape, alias: str) -> None:
+        other = self.alias()
+        self._add("EXISTS (SELECT 1")
+        far = self.join_related(hop, alias, other)
+        self._add(f" WHERE {far} = {shape.comparable(alias, hop.own_field)}")
+        self.visible(hop.target, other, where, prefix=" AND ")
+        self._add(")")
+
+    def _order_term(self, shape: Shape, alias: str, key: SortKey) -> None:
+        dialect = shape.dialect
+        if not key.hops:
+            name = key.field.name
+            expression = shape.comparable(alias, name)
+            nullable = shape.nullable(name)
+            self._add(dialect.order_term(expression, descending=key.descending, nullable=nullable))
+            return
+        # The term's text surrounds a subquery with parameters of its own, so it is cut at a mark and filled.
+        mark = "\x00"
+        before, after = dialect.order_term(mark, descending=key.descending, nullable=True).split(mark, 1)
+        self._add(before)
+        self._related_value(key, 0, shape, alias)
+        self._add(after)
+
+    def _related_value(self, key: SortKey, position: int, shape: Shape, alias: str) -> None:
+        if position == len(key.hops):
+            self._add(shape.comparable(alias, key.field.name))
+            return
+        hop = key.hops[position]
+        other = self.alias()
+        self._add("(SELECT ")
+        self._related_value(key, position + 1, self.shape(hop.target), other)
+        far = self.join_related(hop, alias, other)
+        self._add(f" WHERE {far} = {shape.comparable(alias, hop.own_field)}")
+        self.visible(hop.target, other, prefix=" AND ")
+        self._add(" LIMIT 1)")
+
+    def _compare(self, condition: Compare, shape: Shape, alias: str) -> None:
+        name, operator, operand = condition.field.name, condition.operator, condition.operand
+        column, type = shape.column(alias, name), shape.type(name)
+        dialect = shape.dialect
+        comparable = shape.comparable(alias, name)
+        if operator == "is_null":
+            self._add(f"{column} IS {'' if operand else 'NOT '}NULL")
+        elif operator in _SYMBOLS:
+            self._add(f"{comparable} {_SYMBOLS[operator]} ")
+            self._bind_comparable(operand, shape, name)
+        elif operator == "between":
+            self._add(f"{comparable} BETWEEN ")
+            self._bind_comparable(operand[0], shape, name)
+            self._add(" AND ")
+            self._bind_comparable(operand[1], shape, name)
+        elif operator in ("in", "not_in"):
+            self._in_list(condition, shape, alias)
+        elif operator in _TEXT_OPERATORS:
+            ignore_case = operator == "ilike"
+            placeholder = self.builder.reserve(dialect.encode_pattern(operand, ignore_case=ignore_case))
+            self._add(dialect.matches(column, placeholder, ignore_case=ignore_case))
+        else:
+            raise ValueError(f"operator {operator} of {type} has no SQL")
+
+    def _bind_comparable(self, value: object, shape: Shape, name: str) -> None:
+        type = shape.type(name)
+        encoder = shape.dialect.encoder(type)
+        placeholder = self.builder.reserve(encoder(value) if encoder else value)
+        self._add(shape.dialect.comparable(placeholder, type))
+
+    def _in_list(self, condition: Compare, shape: Shape, alias: str) -> None:
+        name, operand = condition.field.name, condition.operand
+        if not operand:
+            self._add("1 = 0" if condition.operator == "in" else f"{shape.column(alias, name)} IS NOT NULL")
+            return
+        if condition.operator == "not_in":
+            self._add("NOT ")
+        self.member_of(shape, alias, name, operand)
+
+    def member_of(self, shape: Shape, alias: str, name: str, values: Sequence[object]) -> None:
+        """Append that a field's value is one of `values`."""
+        self.member(shape.comparable(alias, name), shape, name, values)
+
+    def member(self, comparable: str, shape: Shape, name: str, values: Sequence[object]) -> None:
+        type = shape.type(name)
+        placeholder = self.builder.reserve(shape.dialect.encode_list(values, type))
+        self._add(f"({shape.dialect.member_of(comparable, placeholder, type)})")

@@ -1,0 +1,81 @@
+"""One SQLite connection on its own thread."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+import aiosqlite
+
+from rocket_kernel.errors import ConnectionLost
+from rocket_kernel.store.dialects.sqlite import sql_functions
+from rocket_kernel.store.failures import translated
+
+T = TypeVar("T")
+
+# A handful of statements per entity and action; preparing one costs more than keeping it.
+_CACHED_STATEMENTS = 512
+
+
+class SqliteConnection(aiosqlite.Connection):
+    """Runs whole functions in the thread, so that a request can do several statements in one hop.
+
+    Functions run one after another in the order they were handed over, whether or not somebody still waits for
+    them. That is what makes cancellation safe: a rollback posted after a cancelled statement runs after it, and
+    whoever gets the connection next comes after the rollback.
+    """
+
+    def __init__(self, path: Path, *, read_only: bool, synchronous: str, busy_timeout_s: float) -> None:
+        connector = partial(
+            _connect, path, read_only=read_only, synchronous=synchronous, busy_timeout_s=busy_timeout_s
+        )
+        super().__init__(connector, iter_chunk_size=64)
+        # A process that dies of an error at start must not hang on a connection nobody closed.
+        self._thread.daemon = True
+
+    async def run(self, work: Callable[[sqlite3.Connection], T], *, interruptible: bool = True) -> T:
+        """The result of `work`. When the waiting task is cancelled, the statement in progress is interrupted."""
+        if self._connection is None:
+            raise ConnectionLost
+        connection = self._connection
+        try:
+            with translated():
+                result: T = await self._execute(work, connection)
+                return result
+        except asyncio.CancelledError:
+            if interruptible:
+                connection.interrupt()
+            raise
+
+    def post(self, work: Callable[[sqlite3.Connection], object]) -> None:
+        """Run `work` after everything handed over before, without waiting for it."""
+        connection = self._connection
+        if connection is not None:
+            self._tx.put_nowait((None, partial(work, connection)))
+
+
+def _connect(path: Path, *, read_only: bool, synchronous: str, busy_timeout_s: float) -> sqlite3.Connection:
+    # mode=rw: a database that was dropped must not come back as an empty file.
+    connection = sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode=rw",
+        uri=True,
+        timeout=busy_timeout_s,
+        isolation_level=None,
+        cached_statements=_CACHED_STATEMENTS,
+    )
+    try:
+        for name, function in sql_functions().items():
+            connection.create_function(name, 1, function, deterministic=True)
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute(f"PRAGMA synchronous = {synchronous}")
+        connection.execute("PRAGMA foreign_keys = ON")
+        if read_only:
+            connection.execute("PRAGMA query_only = ON")
+    except BaseException:
+        connection.close()
+        raise
+    return connection

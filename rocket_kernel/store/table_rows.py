@@ -1,0 +1,148 @@
+"""Rows of system tables as dicts of wire values, so that nobody outside this package writes their SQL.
+
+A condition is a mapping from column to what it must be: a value, None for NULL, a list for "one of", or a Comparison.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from rocket_kernel.store.builder import SqlBuilder, decoded, encoded
+from rocket_kernel.store.columns import ColumnType, Storage, Table
+from rocket_kernel.store.dialects.base import Dialect
+from rocket_kernel.store.protocol import Row, Session, Transaction
+from rocket_kernel.store.statements import column_list, insert_statement
+
+WireRow = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What a column must be beside equal. None of them holds for NULL, except `IS NOT NULL`."""
+
+    operator: Literal["<", "<=", ">", ">=", "<>", "IS NOT NULL"]
+    value: object = None
+
+
+NOT_NULL = Comparison("IS NOT NULL")
+
+
+@dataclass(frozen=True, slots=True)
+class TableRows:
+    table: Table
+
+    async def insert(self, tx: Transaction, values: Mapping[str, object]) -> WireRow:
+        """The stored row, with what the database filled in. Raises UniqueViolation."""
+        rows = await self._insert(tx, values, ignore_existing=False)
+        return self._wire(tx.dialect, rows[0])
+
+    async def try_insert(self, tx: Transaction, values: Mapping[str, object]) -> bool:
+        """Whether the row was stored; False when a unique index already holds its values."""
+        return bool(await self._insert(tx, values, ignore_existing=True))
+
+    async def insert_many(self, tx: Transaction, rows: Iterable[Mapping[str, object]]) -> None:
+        """Rows that all bring the same columns."""
+        listed = list(rows)
+        if listed:
+            columns = tuple(listed[0])
+            text = insert_statement(tx.dialect, self.table.name, columns)
+            await tx.execute_many(text, [self._params(tx.dialect, columns, row) for row in listed])
+
+    async def update(self, tx: Transaction, where: Mapping[str, object], values: Mapping[str, object]) -> int:
+        """How many rows satisfied the condition, all of which have the values now."""
+        builder = SqlBuilder(tx.dialect).add(f"UPDATE {tx.dialect.quote(self.table.name)} SET ")
+        for position, (name, value) in enumerate(values.items()):
+            builder.add(f"{', ' if position else ''}{tx.dialect.quote(name)} = ")
+            builder.bind(value, self.table.column(name).type)
+        self._where(builder, where)
+        return await tx.execute(builder.text(), builder.params)
+
+    async def delete(self, tx: Transaction, where: Mapping[str, object]) -> int:
+        """How many rows are gone."""
+        builder = SqlBuilder(tx.dialect).add(f"DELETE FROM {tx.dialect.quote(self.table.name)}")  # noqa: S608 - quoted name
+        self._where(builder, where)
+        return await tx.execute(builder.text(), builder.params)
+
+    async def select(
+        self,
+        session: Session,
+        where: Mapping[str, object] | None = None,
+        *,
+        order_by: Sequence[str] = (),
+        limit: int | None = None,
+        offset: int = 0,
+        lock: bool = False,
+    ) -> list[WireRow]:
+        """`order_by` names columns, `-name` descends. `lock` keeps others from changing the rows, in a Transaction."""
+        dialect = session.dialect
+        builder = SqlBuilder(dialect)
+        builder.add(f"SELECT {self._columns(dialect)} FROM {dialect.quote(self.table.name)}")  # noqa: S608 - quoted names
+        self._where(builder, where or {})
+        if order_by:
+            builder.add(" ORDER BY " + ", ".join(self._order_term(dialect, name) for name in order_by))
+        if limit is not None:
+            builder.add(f" LIMIT {int(limit)} OFFSET {int(offset)}")
+        if lock:
+            builder.add(dialect.lock_clause())
+        return [self._wire(dialect, row) for row in await session.fetch(builder.text(), builder.params)]
+
+    async def first(self, session: Session, where: Mapping[str, object], *, lock: bool = False) -> WireRow | None:
+        rows = await self.select(session, where, limit=1, lock=lock)
+        return rows[0] if rows else None
+
+    async def count(self, session: Session, where: Mapping[str, object] | None = None) -> int:
+        builder = SqlBuilder(session.dialect)
+        builder.add(f"SELECT count(*) FROM {session.dialect.quote(self.table.name)}")  # noqa: S608 - quoted name
+        self._where(builder, where or {})
+        rows = await session.fetch(builder.text(), builder.params)
+        return int(rows[0][0])
+
+    async def _insert(self, tx: Transaction, values: Mapping[str, object], *, ignore_existing: bool) -> list[Row]:
+        columns = tuple(values)
+        returning = [column.name for column in self.table.columns]
+        text = insert_statement(
+            tx.dialect, self.table.name, columns, returning=returning, ignore_existing=ignore_existing
+        )
+        return await tx.fetch(text, self._params(tx.dialect, columns, values))
+
+    def _params(self, dialect: Dialect, columns: Sequence[str], row: Mapping[str, object]) -> list[object]:
+        return [encoded(dialect, row[name], self.table.column(name).type) for name in columns]
+
+    def _columns(self, dialect: Dialect) -> str:
+        return column_list(dialect, [column.name for column in self.table.columns])
+
+    def _wire(self, dialect: Dialect, row: Row) -> WireRow:
+        return {
+            column.name: decoded(dialect, value, column.type)
+            for column, value in zip(self.table.columns, row, strict=True)
+        }
+
+    def _order_term(self, dialect: Dialect, name: str) -> str:
+        column = self.table.column(name.removeprefix("-"))
+        expression = dialect.comparable(dialect.quote(column.name), column.type)
+        return dialect.order_term(expression, descending=name.startswith("-"), nullable=column.nullable)
+
+    def _where(self, builder: SqlBuilder, where: Mapping[str, object]) -> None:
+        for position, (name, condition) in enumerate(where.items()):
+            builder.add(" AND " if position else " WHERE ")
+            _condition(builder, builder.dialect.quote(name), condition, self.table.column(name).type)
+
+
+def _condition(builder: SqlBuilder, column: str, condition: object, type: ColumnType) -> None:
+    dialect = builder.dialect
+    left = dialect.comparable(column, type)
+    match condition:
+        case None:
+            builder.add(f"{column} IS NULL")
+        case Comparison(operator="IS NOT NULL"):
+            builder.add(f"{column} IS NOT NULL")
+        case Comparison(operator=operator, value=value):
+            right = builder.reserve(encoded(dialect, value, type))
+            builder.add(f"{left} {operator} {dialect.comparable(right, type)}")
+        case list() | tuple() | set() | frozenset() if type.storage not in (Storage.JSON, Storage.DOCUMENT):
+            builder.add(dialect.member_of(left, builder.reserve(dialect.encode_list(condition, type)), type))
+        case _:
+            right = builder.reserve(encoded(dialect, condition, type))
+            builder.add(f"{left} = {dialect.comparable(right, type)}")

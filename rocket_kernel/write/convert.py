@@ -1,0 +1,131 @@
+"""Stage `convert`: a client's values become wire values; defaults, keys and automatic fields are filled in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from uuid import uuid4
+
+from rocket_kernel.metadata.entity import DELETED_AT
+from rocket_kernel.metadata.field import Field
+from rocket_kernel.store.columns import Storage
+from rocket_kernel.write.context import Write
+from rocket_kernel.write.stages import CREATE
+
+MAX_INDEXED_BYTES = 2600
+"""Longest text in a unique or key field: one of the databases refuses index entries above 2704 bytes."""
+
+NewId = Callable[[], str]
+
+
+def random_id() -> str:
+    return str(uuid4())
+
+
+def auto_value(field: Field, now: str) -> str:
+    return now[:10] if field.type.canonical == "date" else now
+
+
+def convert(write: Write, new_id: NewId = random_id) -> None:
+    """Fill `write.record` from body, stored row and definition; findings are added to `write.errors`."""
+    entity = write.entity
+    write.record = dict(write.old) if write.old is not None else {}
+    supplied: set[str] = set()
+    for name, field in entity.fields.items():
+        given = name in write.body and not _ignored(write, field)
+        if given:
+            _take(write, field, write.body[name])
+            supplied.add(name)
+        elif write.action == CREATE:
+            write.record[name] = field.default
+        _fill_auto(write, field)
+        if write.action == CREATE or given:
+            _check_required(write, field)
+    if write.action == CREATE:
+        _fill_key(write, new_id)
+    write.supplied = frozenset(supplied)
+
+
+def _ignored(write: Write, field: Field) -> bool:
+    """Values that are accepted without a word and have no effect."""
+    if field.auto is not None or (field.name == DELETED_AT and write.entity.soft_delete):
+        return True
+    if field.name == write.entity.primary_key.field:
+        return write.action != CREATE or write.entity.generated_key
+    return _leads_to_parent(write, field)
+
+
+def _leads_to_parent(write: Write, field: Field) -> bool:
+    hop = write.hop
+    return hop is not None and not hop.relation.many_to_many and field.name == hop.other_field
+
+
+def _take(write: Write, field: Field, value: Any) -> None:
+    name = field.name
+    try:
+        wire = field.read(value)
+        if field.type.storage is Storage.TEXT and _is_indexed(write, field) and wire is not None:
+            _require_short(wire)
+    except ValueError:
+        write.fail(f"{name} must be a valid {field.type.name}", field=name, rule="type")
+        write.record.setdefault(name, None)
+        return
+    write.record[name] = wire
+    if not field.allows(wire):
+        write.fail(f"{name} must be one of: {', '.join(field.enum)}", field=name, rule="enum")
+
+
+def _is_indexed(write: Write, field: Field) -> bool:
+    if field.unique or field.name == write.entity.primary_key.field:
+        return True
+    return any(hop.own_field == field.name for hop in write.run.registry.model.target_hops(write.entity.name))
+
+
+def _require_short(text: str) -> None:
+    if len(text.encode()) > MAX_INDEXED_BYTES:
+        raise ValueError("too long for an index")
+
+
+def _fill_auto(write: Write, field: Field) -> None:
+    if field.auto == "update" or (field.auto == "create" and write.action == CREATE):
+        write.record[field.name] = auto_value(field, write.run.now)
+
+
+def _check_required(write: Write, field: Field) -> None:
+    if not field.demanded or write.record.get(field.name) not in (None, ""):
+        return
+    if any(error.field == _path(write, field.name) and error.rule == "type" for error in write.errors):
+        return
+    if not _is_exempt(write, field):
+        write.fail(f"{field.name} is required", field=field.name, rule="required")
+
+
+def _is_exempt(write: Write, field: Field) -> bool:
+    slug, entity = write.entity.slug, write.entity
+    if field.name == entity.primary_key.field and entity.generated_key:
+        return True
+    if slug is not None and slug.field == field.name and slug.source is not None:
+        return True
+    return field.name in write.compiled.pipeline.fills or _leads_to_parent(write, field)
+
+
+def _path(write: Write, name: str) -> str:
+    return f"{write.path}.{name}" if write.path else name
+
+
+def _fill_key(write: Write, new_id: NewId) -> None:
+    entity = write.entity
+    name = entity.primary_key.field
+    if entity.generated_key:
+        # Numbers are the database's to give; the column is left out of the INSERT.
+        write.record[name] = new_id() if entity.primary_key.type in ("uuid", "string") else None
+    elif write.record.get(name) in (None, "") and not write.errors:
+        write.fail(f"{name} is required", field=name, rule="required")
+
+
+def check_filled(write: Write, names: frozenset[str]) -> None:
+    """After the steps that compute fields: what is still empty and demanded is a finding."""
+    for name in write.entity.fields:
+        field = write.entity.fields[name]
+        if name in names and field.demanded and write.record.get(name) in (None, ""):
+            write.fail(f"{name} is required", field=name, rule="required")
