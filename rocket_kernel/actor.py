@@ -35,3 +35,6 @@ SYSTEM = Actor(id=None, email=None, roles=frozenset({ADMIN}), system=True)
 
 OPEN_HOUSE = Actor(id=None, email=None, roles=frozenset({ADMIN, PLATFORM_ADMIN}), platform=True)
 """Every caller of a kernel without an authentication plugin, which is why it listens on loopback only."""
+
+NOBODY = Actor(id=None, email=None, roles=frozenset())
+"""The caller of a public route."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     import click
 
+    from rocket_kernel.actor import Actor
     from rocket_kernel.apps.context import AppContext
     from rocket_kernel.http.messages import Request, Response
     from rocket_kernel.http.router import Route
@@ -120,6 +121,18 @@ def compile_read_policy(entity: Entity, model: Model) -> ReadPolicy | None:
 
 
 # -- Participants: async, on every request --
+
+
+@hookspec
+async def authenticate(request: Request) -> Actor | None:
+    """Say who calls, or return None when the request bears no credentials this plugin knows.
+
+    Called for every route but public ones, after the app is known, outside any transaction, in declared plugin order;
+    the first actor counts. When plugins implement it and none answers, the caller gets 401. When no plugin does, every
+    caller is admin and the server listens on loopback only. Raise Unauthorized to refuse.
+
+    Since 0.1. Stability: provisional.
+    """
 
 
 @hookspec

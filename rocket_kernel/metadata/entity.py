@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
@@ -40,7 +40,7 @@ class Entity:
     slug: Slug | None = None
     soft_delete: bool = False
     audit: bool = False
-    definition: Mapping[str, Any] = MappingProxyType({})
+    definition: Mapping[str, Any] = field(default_factory=dict)
     """The definition as it was given, unknown keys included. Not to be changed."""
 
     @property

@@ -21,8 +21,8 @@ RELATIONS = "relations"
 class Model:
     """An immutable set of items by kind. `including` and `without` give changed copies."""
 
-    types: Mapping[str, FieldType] = BUILT_IN
-    items: Mapping[str, Mapping[str, Stored[Any]]] = MappingProxyType({})
+    types: Mapping[str, FieldType] = field(default_factory=lambda: BUILT_IN)
+    items: Mapping[str, Mapping[str, Stored[Any]]] = field(default_factory=dict)
     entities: Mapping[str, Entity] = field(init=False)
     relations: Mapping[str, Relation] = field(init=False)
     """Sorted by name, because the first relation by name wins where a key fits several."""

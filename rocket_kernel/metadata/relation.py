@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
@@ -35,7 +35,7 @@ class Relation:
     on_delete: str | None = None
     fetch: str = "lazy"
     write_mode: str = "diff"
-    definition: Mapping[str, Any] = MappingProxyType({})
+    definition: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def many_to_many(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from rocket_kernel.metadata.field import Field
@@ -25,7 +25,7 @@ class SortKey:
 @dataclass(frozen=True, slots=True)
 class Include:
     hop: Hop
-    children: Mapping[str, Include] = MappingProxyType({})
+    children: Mapping[str, Include] = field(default_factory=dict)
     """By key as written, in the order of the request."""
 
 
@@ -33,7 +33,7 @@ class Include:
 class Projection:
     """What one record shows: `fields` None is all of them."""
 
-    includes: Mapping[str, Include] = MappingProxyType({})
+    includes: Mapping[str, Include] = field(default_factory=dict)
     fields: frozenset[str] | None = None
 
 

@@ -6,8 +6,6 @@ floats that are printed with an exponent become integers before they are stored,
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
 # From here on floats are printed with an exponent instead of a closing `.0`, which is what tells them from integers.
@@ -17,7 +15,7 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 
 
-def canonical(value: Any) -> Any:
+def canonical(value: object) -> object:
     """The same JSON value with members sorted by name at every depth and numbers in their stored form."""
     return _normal(value, sort=True)
 
@@ -32,17 +30,17 @@ def dumps_ordered(value: object) -> str:
     return _encode(_normal(value, sort=False)).decode()
 
 
-def loads(text: str | bytes) -> Any:
+def loads(text: str | bytes) -> object:
     """A stored value; integers are exact."""
     return _decode(text)
 
 
-def loads_sorted(text: str | bytes) -> Any:
+def loads_sorted(text: str | bytes) -> object:
     """As `loads`, from a database that has an order of members of its own."""
     return _sorted(_decode(text))
 
 
-def _normal(value: Any, *, sort: bool) -> Any:
+def _normal(value: object, *, sort: bool) -> object:
     if isinstance(value, float):
         if value.is_integer() and abs(value) >= _EXPONENT_FROM:
             return int(value)
@@ -56,7 +54,7 @@ def _normal(value: Any, *, sort: bool) -> Any:
     return value
 
 
-def _sorted(value: Any) -> Any:
+def _sorted(value: object) -> object:
     if isinstance(value, dict):
         return {name: _sorted(value[name]) for name in sorted(value)}
     if isinstance(value, list):

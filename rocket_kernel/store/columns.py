@@ -39,6 +39,9 @@ class ColumnType:
     precision: int | None = None
     """Fraction digits of a DECIMAL; None keeps the digits given."""
 
+    def __str__(self) -> str:
+        return self.storage.value if self.precision is None else f"{self.storage.value}({self.precision})"
+
 
 @dataclass(frozen=True, slots=True)
 class Column:

@@ -67,6 +67,8 @@ def translate(error: Exception) -> RocketError:
             return ValidationFailed()
         case asyncpg.InterfaceError():
             return _from_interface(error)
+        case TimeoutError():
+            return Unavailable()
         case OSError():
             return StorageFull() if error.errno == ENOSPC else ConnectionLost()
         case _:
@@ -138,9 +140,7 @@ def _from_postgres(error: asyncpg.PostgresError) -> RocketError:
     code = error.sqlstate or ""
     table = error.table_name or ""
     if code == "23505":
-        return UniqueViolation(
-            table=table, index=error.constraint_name or "", columns=_key_columns(error.detail or "")
-        )
+        return UniqueViolation(table=table, index=error.constraint_name or "", columns=_key_columns(error.detail or ""))
     if code == "23502":
         return NotNullViolation(table=table, column=error.column_name or "")
     if code == "23503":

@@ -30,12 +30,17 @@ class SqliteConnection(aiosqlite.Connection):
     """
 
     def __init__(self, path: Path, *, read_only: bool, synchronous: str, busy_timeout_s: float) -> None:
-        connector = partial(
-            _connect, path, read_only=read_only, synchronous=synchronous, busy_timeout_s=busy_timeout_s
-        )
+        connector = partial(_connect, path, read_only=read_only, synchronous=synchronous, busy_timeout_s=busy_timeout_s)
         super().__init__(connector, iter_chunk_size=64)
         # A process that dies of an error at start must not hang on a connection nobody closed.
         self._thread.daemon = True
+
+    @classmethod
+    async def open(cls, path: Path, *, read_only: bool, synchronous: str, busy_timeout_s: float) -> SqliteConnection:
+        connection = cls(path, read_only=read_only, synchronous=synchronous, busy_timeout_s=busy_timeout_s)
+        with translated():
+            _ = await connection
+        return connection
 
     async def run(self, work: Callable[[sqlite3.Connection], T], *, interruptible: bool = True) -> T:
         """The result of `work`. When the waiting task is cancelled, the statement in progress is interrupted."""
@@ -44,7 +49,7 @@ class SqliteConnection(aiosqlite.Connection):
         connection = self._connection
         try:
             with translated():
-                result: T = await self._execute(work, connection)
+                result: T = await self._execute(work, connection)  # type: ignore[no-untyped-call]  # the driver has none
                 return result
         except asyncio.CancelledError:
             if interruptible:

@@ -73,7 +73,7 @@ class SqliteSession:
         self._started, first = True, not self._started
         return await self._connection.run(partial(self._inside, work, first))
 
-    def _inside(self, work: Callable[[sqlite3.Connection], T], first: bool, connection: sqlite3.Connection) -> T:  # noqa: FBT001 - bound by partial
+    def _inside(self, work: Callable[[sqlite3.Connection], T], first: bool, connection: sqlite3.Connection) -> T:
         if self._begin is not None:
             if first:
                 _rollback(connection)

@@ -1,5 +1,7 @@
 """Text of the plain statements: one table, named columns, equality. Values are parameters in column order."""
 
+# ruff: noqa: S608 - identifiers are quoted, values are parameters
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -13,14 +15,19 @@ def column_list(dialect: Dialect, columns: Sequence[str]) -> str:
 
 
 def insert_statement(
-    dialect: Dialect, table: str, columns: Sequence[str], *, returning: Sequence[str] = (), ignore_existing: bool = False
+    dialect: Dialect,
+    table: str,
+    columns: Sequence[str],
+    *,
+    returning: Sequence[str] = (),
+    ignore_existing: bool = False,
 ) -> str:
     """One row. With `ignore_existing` a row that a unique index refuses is left out without an error."""
     if columns:
         placeholders = ", ".join(map(dialect.placeholder, range(1, len(columns) + 1)))
-        text = f"INSERT INTO {dialect.quote(table)} ({column_list(dialect, columns)}) VALUES ({placeholders})"  # noqa: S608 - quoted names
+        text = f"INSERT INTO {dialect.quote(table)} ({column_list(dialect, columns)}) VALUES ({placeholders})"
     else:
-        text = f"INSERT INTO {dialect.quote(table)} DEFAULT VALUES"  # noqa: S608 - quoted name
+        text = f"INSERT INTO {dialect.quote(table)} DEFAULT VALUES"
     if ignore_existing:
         text += " ON CONFLICT DO NOTHING"
     return text + _returning(dialect, returning)
@@ -34,20 +41,18 @@ def update_statement(
         f"{dialect.quote(name)} = {dialect.placeholder(position)}" for position, name in enumerate(columns, 1)
     )
     found = equal_to(dialect, table, keys, first=len(columns) + 1)
-    return f"UPDATE {dialect.quote(table.name)} SET {settings} WHERE {found}{_returning(dialect, returning)}"  # noqa: S608 - quoted names
+    return f"UPDATE {dialect.quote(table.name)} SET {settings} WHERE {found}{_returning(dialect, returning)}"
 
 
-def delete_statement(
-    dialect: Dialect, table: Table, keys: Sequence[str], *, returning: Sequence[str] = ()
-) -> str:
+def delete_statement(dialect: Dialect, table: Table, keys: Sequence[str], *, returning: Sequence[str] = ()) -> str:
     found = equal_to(dialect, table, keys)
-    return f"DELETE FROM {dialect.quote(table.name)} WHERE {found}{_returning(dialect, returning)}"  # noqa: S608 - quoted names
+    return f"DELETE FROM {dialect.quote(table.name)} WHERE {found}{_returning(dialect, returning)}"
 
 
 def select_statement(
     dialect: Dialect, table: Table, columns: Sequence[str], keys: Sequence[str], *, lock: bool = False
 ) -> str:
-    text = f"SELECT {column_list(dialect, columns)} FROM {dialect.quote(table.name)}"  # noqa: S608 - quoted names
+    text = f"SELECT {column_list(dialect, columns)} FROM {dialect.quote(table.name)}"
     if keys:
         text += f" WHERE {equal_to(dialect, table, keys)}"
     return text + dialect.lock_clause() if lock else text

@@ -3,6 +3,8 @@
 A condition is a mapping from column to what it must be: a value, None for NULL, a list for "one of", or a Comparison.
 """
 
+# ruff: noqa: S608 - identifiers are quoted, values are parameters
+
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -61,7 +63,7 @@ class TableRows:
 
     async def delete(self, tx: Transaction, where: Mapping[str, object]) -> int:
         """How many rows are gone."""
-        builder = SqlBuilder(tx.dialect).add(f"DELETE FROM {tx.dialect.quote(self.table.name)}")  # noqa: S608 - quoted name
+        builder = SqlBuilder(tx.dialect).add(f"DELETE FROM {tx.dialect.quote(self.table.name)}")
         self._where(builder, where)
         return await tx.execute(builder.text(), builder.params)
 
@@ -78,7 +80,7 @@ class TableRows:
         """`order_by` names columns, `-name` descends. `lock` keeps others from changing the rows, in a Transaction."""
         dialect = session.dialect
         builder = SqlBuilder(dialect)
-        builder.add(f"SELECT {self._columns(dialect)} FROM {dialect.quote(self.table.name)}")  # noqa: S608 - quoted names
+        builder.add(f"SELECT {self._columns(dialect)} FROM {dialect.quote(self.table.name)}")
         self._where(builder, where or {})
         if order_by:
             builder.add(" ORDER BY " + ", ".join(self._order_term(dialect, name) for name in order_by))
@@ -94,7 +96,7 @@ class TableRows:
 
     async def count(self, session: Session, where: Mapping[str, object] | None = None) -> int:
         builder = SqlBuilder(session.dialect)
-        builder.add(f"SELECT count(*) FROM {session.dialect.quote(self.table.name)}")  # noqa: S608 - quoted name
+        builder.add(f"SELECT count(*) FROM {session.dialect.quote(self.table.name)}")
         self._where(builder, where or {})
         rows = await session.fetch(builder.text(), builder.params)
         return int(rows[0][0])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from rocket_kernel.write.stages import ACTIONS, CREATE_AND_UPDATE, DELETE, POSITION, STAGES, Stage, Step
@@ -15,7 +15,7 @@ NO_STEPS: tuple[Step, ...] = ()
 class Pipeline:
     """Steps by action and stage, in running order."""
 
-    steps: Mapping[tuple[str, Stage], tuple[Step, ...]] = MappingProxyType({})
+    steps: Mapping[tuple[str, Stage], tuple[Step, ...]] = field(default_factory=dict)
     fills: frozenset[str] = frozenset()
     """Fields that some step computes."""
     external: bool = False

@@ -3,6 +3,8 @@
 Every parameter type is built in, so the driver needs no look-up of types and no state in the session.
 """
 
+# ruff: noqa: S608 - identifiers are quoted, literals escaped
+
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -127,12 +129,11 @@ class PostgresDialect(Dialect):
 
     def advance_identity(self, table: str, column: str) -> list[str]:
         sequence = f"pg_get_serial_sequence({quoted_text(self.quote(table))}, {quoted_text(column)})::regclass"
-        top = f"SELECT max({self.quote(column)})::bigint AS top FROM {self.quote(table)}"  # noqa: S608 - quoted names
+        top = f"SELECT max({self.quote(column)})::bigint AS top FROM {self.quote(table)}"
         # Only ever forwards: a counter that another connection has moved further stays where it is.
-        return [
-            f"SELECT setval(s.name, m.top) FROM (SELECT {sequence} AS name) s, ({top}) m "  # noqa: S608 - as above
-            "WHERE m.top > coalesce(pg_sequence_last_value(s.name), 0)"
-        ]
+        counter = f"(SELECT {sequence} AS name) s, ({top}) m"
+        ahead = "m.top > coalesce(pg_sequence_last_value(s.name), 0)"
+        return [f"SELECT setval(s.name, m.top) FROM {counter} WHERE {ahead}"]
 
     def describe_columns(self, table: str) -> tuple[str, Sequence[object]]:
         return postgres_schema.COLUMNS, (table,)

@@ -1,5 +1,7 @@
 """Reading PostgreSQL's catalogue. Only the schema in which our statements make tables is looked at."""
 
+# ruff: noqa: S608 - constants
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -16,13 +18,13 @@ COLUMNS = (
     "SELECT a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, "
     "a.attidentity <> '' OR coalesce(pg_get_expr(d.adbin, d.adrelid) LIKE 'nextval(%', false), "
     "d.oid IS NOT NULL OR a.attidentity <> '', array_position(k.conkey, a.attnum) "
-    f"FROM {_TABLE} JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped "  # noqa: S608 - constant
+    f"FROM {_TABLE} JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped "
     "LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum "
     "LEFT JOIN pg_constraint k ON k.conrelid = c.oid AND k.contype = 'p' ORDER BY a.attnum"
 )
 INDEXES = (
     "SELECT i.relname, x.indisunique, coalesce(pg_get_expr(x.indpred, x.indrelid), '') "
-    f"FROM {_TABLE} JOIN pg_index x ON x.indrelid = c.oid JOIN pg_class i ON i.oid = x.indexrelid "  # noqa: S608 - constant
+    f"FROM {_TABLE} JOIN pg_index x ON x.indrelid = c.oid JOIN pg_class i ON i.oid = x.indexrelid "
     "ORDER BY i.relname"
 )
 NAME = (
@@ -46,9 +48,7 @@ _STORAGES = {
 }
 
 
-def existing_table(
-    table: str, columns: Sequence[Sequence[Any]], indexes: Sequence[Sequence[Any]]
-) -> ExistingTable:
+def existing_table(table: str, columns: Sequence[Sequence[Any]], indexes: Sequence[Sequence[Any]]) -> ExistingTable:
     keys = sorted((row[5], row[0]) for row in columns if row[5] is not None)
     return ExistingTable(
         name=table,

@@ -4,6 +4,8 @@ Its columns know four types, ours eleven. So each column carries its own type in
 (`"born" TEXT /* date */`), which SQLite keeps and migration reads; columns without one were made by hand.
 """
 
+# ruff: noqa: S608 - identifiers are quoted, literals escaped
+
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -111,11 +113,11 @@ class SqliteDialect(Dialect):
         Copying the table instead would delete the rows that refer to it, since foreign keys cannot be switched off
         inside a transaction. The new revision makes every connection read the schema again.
         """
-        source = sqlite_schema.with_nullable(existing.source, changes)
+        source = quoted_text(sqlite_schema.with_nullable(existing.source, changes))
+        here = f"type = 'table' AND lower(name) = {quoted_text(existing.name)}"
         return [
             "PRAGMA writable_schema = ON",
-            f"UPDATE sqlite_schema SET sql = {quoted_text(source)} "  # noqa: S608 - the schema's own text, quoted
-            f"WHERE type = 'table' AND lower(name) = {quoted_text(existing.name)}",
+            f"UPDATE sqlite_schema SET sql = {source} WHERE {here}",
             f"PRAGMA schema_version = {existing.revision + 1}",
             "PRAGMA writable_schema = OFF",
         ]

@@ -5,18 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from rocket_kernel.store.columns import ColumnType, Storage
 from rocket_kernel.store.existing import ExistingColumn, ExistingIndex, ExistingTable
 
 COLUMNS = (
-    "SELECT c.name, c.type, c.\"notnull\", c.dflt_value, c.pk, s.sql, v.schema_version "
+    'SELECT c.name, c.type, c."notnull", c.dflt_value, c.pk, s.sql, v.schema_version '
     "FROM sqlite_schema s, pragma_table_info(s.name) c, pragma_schema_version v "
     "WHERE s.type = 'table' AND (s.name = ? OR lower(s.name) = ?) ORDER BY c.cid"
 )
 INDEXES = (
-    "SELECT l.name, l.\"unique\", s.sql FROM pragma_index_list(?) l "
+    'SELECT l.name, l."unique", s.sql FROM pragma_index_list(?) l '
     "LEFT JOIN sqlite_schema s ON s.type = 'index' AND s.name = l.name ORDER BY l.name"
 )
 
@@ -45,8 +46,7 @@ class _Token:
 
 def mark(type: ColumnType) -> str:
     """The comment that tells a column's type."""
-    precision = "" if type.precision is None else f"({type.precision})"
-    return f"/* {type.storage}{precision} */"
+    return f"/* {type} */"
 
 
 def affinity(declared: str) -> str:
@@ -59,9 +59,7 @@ def affinity(declared: str) -> str:
     return "NUMERIC" if text else "BLOB"
 
 
-def existing_table(
-    table: str, columns: Sequence[Sequence[Any]], indexes: Sequence[Sequence[Any]]
-) -> ExistingTable:
+def existing_table(table: str, columns: Sequence[Sequence[Any]], indexes: Sequence[Sequence[Any]]) -> ExistingTable:
     source, revision = columns[0][5], columns[0][6]
     definitions = _definitions(source)
     keys = sorted((row[4], row[0].lower()) for row in columns if row[4])
@@ -156,7 +154,7 @@ def _not_null(tokens: Sequence[_Token]) -> list[tuple[int, int]]:
     """Where the column says NOT NULL, including the blank before it."""
     spans: list[tuple[int, int]] = []
     depth = 0
-    for token, following in zip(tokens, tokens[1:], strict=False):
+    for token, following in pairwise(tokens):
         depth += (token.text == "(") - (token.text == ")")
         if depth == 0 and token.is_word("not") and following.is_word("null"):
             spans.append((token.start - 1, following.end))

@@ -1,0 +1,95 @@
+"""A model -> the registry in force: shapes, read policies and pipelines of every entity."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any
+
+from rocket_kernel.errors import PluginError
+from rocket_kernel.metadata.entity import Entity
+from rocket_kernel.metadata.model import Model
+from rocket_kernel.metadata.registry import CompiledEntity, Registry
+from rocket_kernel.plugins import Implementation, PluginSet
+from rocket_kernel.query.access import ReadPolicy
+from rocket_kernel.query.shape import compile_shape
+from rocket_kernel.store.dialects.base import Dialect
+from rocket_kernel.write.context import Write
+from rocket_kernel.write.pipeline import Pipeline, compile_pipeline
+from rocket_kernel.write.stages import ACTIONS, CREATE_AND_UPDATE, DELETE, KERNEL_STAGES, Stage, Step
+
+_PARTICIPANTS: tuple[tuple[str, Stage, frozenset[str]], ...] = (
+    ("before_write", Stage.BEFORE_WRITE, CREATE_AND_UPDATE),
+    ("before_delete", Stage.BEFORE_WRITE, frozenset({DELETE})),
+    ("after_write", Stage.AFTER_WRITE, CREATE_AND_UPDATE),
+    ("after_delete", Stage.AFTER_WRITE, frozenset({DELETE})),
+    ("after_commit", Stage.AFTER_WEBHOOKS, frozenset(ACTIONS)),
+)
+
+
+def compile_registry(revision: int, model: Model, dialect: Dialect, plugins: PluginSet) -> Registry:
+    """Raises whatever a plugin refuses the metadata with; PluginError for a plugin's defect."""
+    participants = _participant_steps(plugins)
+    compiled = {
+        entity.name: CompiledEntity(
+            entity=entity,
+            shape=compile_shape(entity, dialect),
+            read_policies=_read_policies(entity, model, plugins),
+            pipeline=_pipeline(entity, model, plugins, participants),
+        )
+        for entity in model.entities.values()
+    }
+    return Registry(revision, model, MappingProxyType(_with_external_reach(compiled, model)))
+
+
+def _pipeline(entity: Entity, model: Model, plugins: PluginSet, participants: list[Step]) -> Pipeline:
+    steps = list(participants)
+    for plugin, step in plugins.collect("compile_write_steps", entity=entity, model=model):
+        _require_sound(plugin, step)
+        steps.append(step)
+    return compile_pipeline(steps, plugins.order)
+
+
+def _require_sound(plugin: str, step: Any) -> None:
+    hook = "compile_write_steps"
+    if not isinstance(step, Step):
+        raise PluginError(plugin, f"returned {type(step).__name__} instead of Step", hook=hook)
+    if not step.name.startswith(f"{plugin}:"):
+        raise PluginError(plugin, f"step {step.name!r} must begin with {plugin!r} and a colon", hook=hook)
+    if step.stage in KERNEL_STAGES:
+        raise PluginError(plugin, f"step {step.name!r}: the stage {step.stage} is the kernel's alone", hook=hook)
+
+
+def _participant_steps(plugins: PluginSet) -> list[Step]:
+    return [
+        Step(stage, f"{implementation.plugin}:{hook}", _participant(implementation), actions)
+        for hook, stage, actions in _PARTICIPANTS
+        for implementation in plugins.of(hook)
+    ]
+
+
+def _participant(implementation: Implementation) -> Callable[[Write], Awaitable[None]]:
+    run: Callable[[Write], Awaitable[None]] = implementation.participant("write")
+    return run
+
+
+def _read_policies(entity: Entity, model: Model, plugins: PluginSet) -> tuple[ReadPolicy, ...]:
+    found = (
+        implementation.call(entity=entity, model=model) for implementation in plugins.of("compile_read_policy")
+    )
+    return tuple(policy for policy in found if policy is not None)
+
+
+def _with_external_reach(compiled: Mapping[str, CompiledEntity], model: Model) -> dict[str, CompiledEntity]:
+    """Mark every entity whose writes can bring along a record that the outside world judges."""
+    reach = {name for name, item in compiled.items() if item.pipeline.external}
+    grown = bool(reach)
+    while grown:
+        nearer = {relation.source for relation in model.relations.values() if relation.target in reach}
+        grown = not nearer <= reach
+        reach |= nearer
+    return {
+        name: replace(item, pipeline=replace(item.pipeline, external=True)) if name in reach else item
+        for name, item in compiled.items()
+    }

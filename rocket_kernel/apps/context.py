@@ -1,0 +1,108 @@
+"""One app in one process: its database and the registry in force."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from rocket_kernel.apps.compile import compile_registry
+from rocket_kernel.apps.system_tables import STATE, STATE_KEY
+from rocket_kernel.clock import timestamp_text
+from rocket_kernel.config import LimitsConfig
+from rocket_kernel.errors import AppNotFound
+from rocket_kernel.metadata.catalog import Catalog, load_model
+from rocket_kernel.metadata.registry import Registry
+from rocket_kernel.parts import Parts
+from rocket_kernel.store.protocol import Session, Store, Transaction
+from rocket_kernel.store.table_rows import TableRows
+
+_STATE = TableRows(STATE)
+
+
+@dataclass(slots=True, eq=False)
+class AppContext:
+    """What requests to an app work with. Ask it for a session; it never hands out a stale registry."""
+
+    name: str
+    secret: str
+    store: Store
+    parts: Parts
+    registry: Registry
+    stash: dict[Any, Any] = field(default_factory=dict)
+    """Room for plugins, by keys of their own; lives as long as the app is open in this process."""
+
+    @property
+    def limits(self) -> LimitsConfig:
+        return self.parts.config.limits
+
+    @property
+    def has_external_steps(self) -> bool:
+        return any(item.pipeline.external for item in self.registry.compiled.values())
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[tuple[Session, Registry]]:
+        """A reading session with the registry that is in force for it.
+
+        Raises AppNotFound when the app has been deleted meanwhile, Unavailable when no connection comes free.
+        """
+        async with self.store.read() as session:
+            yield session, await self._current(session)
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[tuple[Transaction, Registry]]:
+        """A transaction with the registry that is in force for it; commits when the block ends."""
+        async with self.store.write() as tx:
+            yield tx, await self._current(tx)
+
+    @asynccontextmanager
+    async def changing(self) -> AsyncIterator[Catalog]:
+        """A catalog to change metadata with.
+
+        When the block ends the new registry is compiled; only if all of it compiles are rows, tables and registry in
+        force together. When the block raises, nothing has changed.
+        """
+        async with self.store.schema_change() as tx:
+            current = await self._current(tx)
+            now = timestamp_text(self.parts.clock.now())
+            catalog = Catalog(tx, self.parts.kinds, current.model, now)
+            yield catalog
+            changed = catalog.model is not current.model
+            registry = await self._advance(tx, catalog, current) if changed else current
+        if registry.revision > self.registry.revision:
+            self.registry = registry
+
+    async def _advance(self, tx: Transaction, catalog: Catalog, current: Registry) -> Registry:
+        registry = compile_registry(current.revision + 1, catalog.model, tx.dialect, self.parts.plugins)
+        await _STATE.update(tx, {"name": STATE_KEY}, {"revision": registry.revision})
+        return registry
+
+    async def _current(self, session: Session) -> Registry:
+        state = await _STATE.first(session, {"name": STATE_KEY})
+        if state is None or state["status"] != "active":
+            raise AppNotFound(self.name)
+        revision = state["revision"]
+        if revision == self.registry.revision:
+            return self.registry
+        return await self._reload(session, revision)
+
+    async def _reload(self, session: Session, revision: int) -> Registry:
+        registry = await load_registry(session, revision, self.parts)
+        if registry.revision > self.registry.revision:
+            self.registry = registry
+        return registry
+
+
+async def load_registry(session: Session, revision: int, parts: Parts) -> Registry:
+    model = await load_model(session, parts.kinds, parts.types)
+    return compile_registry(revision, model, session.dialect, parts.plugins)
+
+
+async def open_registry(store: Store, parts: Parts, name: str) -> Registry:
+    """The registry of an app that is being opened. Raises AppNotFound when it is not there or being deleted."""
+    async with store.read() as session:
+        state = await _STATE.first(session, {"name": STATE_KEY})
+        if state is None or state["status"] != "active":
+            raise AppNotFound(name)
+        return await load_registry(session, state["revision"], parts)

@@ -1,0 +1,297 @@
+"""All apps of one management database: created, listed, deleted, opened at first use. Safe against crashes."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from rocket_kernel.apps.context import AppContext, open_registry
+from rocket_kernel.apps.system_tables import APPS, MANAGEMENT_TABLES, STATE, STATE_KEY
+from rocket_kernel.clock import timestamp_text
+from rocket_kernel.errors import (
+    AppNotFound,
+    Conflict,
+    InternalError,
+    NotFound,
+    RocketError,
+    StartupError,
+    Unavailable,
+    ValidationFailed,
+)
+from rocket_kernel.metadata.names import MAX_APP_NAME, is_app_name
+from rocket_kernel.parts import Parts
+from rocket_kernel.store.columns import Table
+from rocket_kernel.store.migrate import apply_table
+from rocket_kernel.store.protocol import Server, Store
+from rocket_kernel.store.table_rows import TableRows
+
+logger = logging.getLogger(__name__)
+
+_APPS = TableRows(APPS)
+_STATE = TableRows(STATE)
+_SECRET_BYTES = 32
+HIDDEN = frozenset({"jwt_secret"})
+
+
+@dataclass(frozen=True, slots=True)
+class NewApp:
+    name: str
+    display_name: str
+    driver: str
+
+
+def parse_new_app(body: Mapping[str, Any], *, own_driver: str, servers: Mapping[str, Server], known: Mapping[str, str]) -> NewApp:
+    """The body of POST apps. `known` holds every driver there is. Raises ValidationFailed with the contract's texts."""
+    name = body.get("name")
+    if name is None or name == "":
+        raise ValidationFailed("App name is required")
+    if not isinstance(name, str) or not is_app_name(name):
+        raise ValidationFailed(
+            "App name must be lowercase letters, numbers, hyphens, underscores (start with letter)"
+        )
+    if len(name) > MAX_APP_NAME:
+        raise ValidationFailed(f"App name must be at most {MAX_APP_NAME} characters")
+    display_name = body.get("display_name")
+    if display_name in (None, ""):
+        display_name = name
+    if not isinstance(display_name, str):
+        raise ValidationFailed("display_name must be a string")
+    driver = body.get("db_driver")
+    if driver in (None, ""):
+        driver = own_driver
+    if driver not in known:
+        raise ValidationFailed(f"Invalid db_driver: must be one of {', '.join(sorted(known))}")
+    if driver not in servers:
+        raise ValidationFailed(f"db_driver {driver} is not configured")
+    return NewApp(name, display_name, str(driver))
+
+
+def public_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name not in HIDDEN}
+
+
+@dataclass(slots=True, eq=False)
+class AppDirectory:
+    parts: Parts
+    servers: Mapping[str, Server]
+    own_driver: str
+    management_tables: tuple[Table, ...] = MANAGEMENT_TABLES
+    _management: Store | None = None
+    _open: dict[str, AppContext] = field(default_factory=dict)
+    _opening: dict[str, asyncio.Lock] = field(default_factory=dict)
+
+    @property
+    def management(self) -> Store:
+        if self._management is None:
+            raise InternalError
+        return self._management
+
+    @property
+    def opened(self) -> tuple[AppContext, ...]:
+        return tuple(self._open.values())
+
+    async def start(self) -> None:
+        """Open the management database, making it when it is absent, and finish what a crash left half done."""
+        config = self.parts.config.database
+        server = self.servers[self.own_driver]
+        try:
+            if not await server.database_exists(config.name):
+                with suppress(Conflict):  # another process made it meanwhile
+                    await server.create_database(config.name)
+            self._management = await server.open(config.name, pool_size=config.pool_size)
+            async with self._management.schema_change() as tx:
+                for table in self.management_tables:
+                    await apply_table(tx, table)
+        except Unavailable as error:
+            raise StartupError(f"the management database {config.name!r} cannot be reached: {error.__cause__}") from error
+        await self._recover()
+
+    async def stop(self) -> None:
+        for name in list(self._open):
+            await self.close(name)
+        if self._management is not None:
+            await self._management.close()
+        for server in self.servers.values():
+            await server.close()
+
+    async def rows(self) -> list[dict[str, Any]]:
+        async with self.management.read() as session:
+            return [public_row(row) for row in await _APPS.select(session, order_by=("name",))]
+
+    async def row(self, name: str) -> dict[str, Any]:
+        """Raises NotFound."""
+        async with self.management.read() as session:
+            row = await _APPS.first(session, {"name": name}) if "\x00" not in name else None
+        if row is None:
+            raise NotFound(f"App not found: {name}")
+        return public_row(row)
+
+    async def app(self, name: str) -> AppContext:
+        """The app, opened if need be. Raises AppNotFound for one that is unknown, not active, or not loadable."""
+        found = self._open.get(name)
+        if found is not None:
+            return found
+        if not is_app_name(name) or len(name) > MAX_APP_NAME:
+            raise AppNotFound(name)
+        async with self._opening.setdefault(name, asyncio.Lock()):
+            found = self._open.get(name)
+            return found if found is not None else await self._load(name)
+
+    async def close(self, name: str) -> None:
+        """Close an app in this process; the next request opens it again if it still exists."""
+        app = self._open.pop(name, None)
+        self._opening.pop(name, None)
+        if app is None:
+            return
+        try:
+            await self.parts.plugins.notify("on_app_closing", app=app)
+        except Exception:
+            logger.exception("a plugin failed while app %s was closed", name)
+        await app.store.close()
+
+    async def is_active(self, name: str) -> bool:
+        async with self.management.read() as session:
+            row = await _APPS.first(session, {"name": name})
+        return row is not None and row["status"] == "active"
+
+    async def create(self, new: NewApp) -> dict[str, Any]:
+        """Make an app's database, tables and first content. Raises Conflict; a failure leaves nothing."""
+        server = self.servers[new.driver]
+        async with server.exclusive(new.name) as alone:
+            if not alone:
+                raise Conflict(f"App already exists: {new.name}")
+            await self._insert(new)
+            try:
+                await server.create_database(_database(new.name))
+                await self._fill(server, new)
+                await self._set_status(new.name, "active")
+            except BaseException:
+                # Cancellation too: a caller that went away must not leave half an app behind.
+                await asyncio.shield(self._remove(server, new.name))
+                raise
+        return await self.row(new.name)
+
+    async def delete(self, name: str) -> None:
+        """Requests answer 404 at once; then database and row go. Raises NotFound."""
+        try:
+            row = await self.row(name)
+        except NotFound as error:
+            raise NotFound(f"App not found or failed to delete: {error.message}") from error
+        server = self._server(row["db_driver"])
+        async with server.exclusive(name) as alone:
+            if not alone:
+                raise Conflict("The app is being created or deleted")
+            await self._set_status(name, "deleting")
+            await self._tell_other_processes(server, name)
+            await self._remove(server, name)
+
+    def _server(self, driver: str) -> Server:
+        server = self.servers.get(driver)
+        if server is None:
+            raise Unavailable(f"db_driver {driver} is not configured")
+        return server
+
+    async def _insert(self, new: NewApp) -> None:
+        now = timestamp_text(self.parts.clock.now())
+        async with self.management.write() as tx:
+            made = await _APPS.try_insert(
+                tx,
+                {
+                    "name": new.name,
+                    "display_name": new.display_name,
+                    "db_name": _database(new.name),
+                    "jwt_secret": secrets.token_urlsafe(_SECRET_BYTES),
+                    "db_driver": new.driver,
+                    "status": "creating",
+                    "created_at": now,
+                    "updated_at": now,
+                },
+            )
+        if not made:
+            raise Conflict(f"App already exists: {new.name}")
+
+    async def _fill(self, server: Server, new: NewApp) -> None:
+        store = await server.open(_database(new.name), pool_size=1)
+        try:
+            await self._make_tables(store)
+            async with self.management.read() as session:
+                row = await _APPS.first(session, {"name": new.name}) or {}
+            registry = await open_registry(store, self.parts, new.name)
+            app = AppContext(new.name, row["jwt_secret"], store, self.parts, registry)
+            async with store.write() as tx:
+                await self.parts.plugins.notify("on_app_created", app=app, tx=tx)
+        finally:
+            await store.close()
+
+    async def _make_tables(self, store: Store) -> None:
+        async with store.schema_change() as tx:
+            for table in (STATE, *(kind.table for kind in self.parts.kinds.ordered), *self.parts.tables):
+                await apply_table(tx, table)
+            await _STATE.try_insert(tx, {"name": STATE_KEY, "revision": 0, "status": "active"})
+
+    async def _set_status(self, name: str, status: str) -> None:
+        now = timestamp_text(self.parts.clock.now())
+        async with self.management.write() as tx:
+            await _APPS.update(tx, {"name": name}, {"status": status, "updated_at": now})
+
+    async def _tell_other_processes(self, server: Server, name: str) -> None:
+        """Mark the app's own database, which every process looks at before it answers."""
+        if not await server.database_exists(_database(name)):
+            return
+        with suppress(RocketError):  # a damaged database is deleted all the same
+            store = await server.open(_database(name), pool_size=1)
+            try:
+                async with store.write() as tx:
+                    await _STATE.update(tx, {"name": STATE_KEY}, {"status": "deleting"})
+            finally:
+                await store.close()
+
+    async def _remove(self, server: Server, name: str) -> None:
+        await self.close(name)
+        await server.drop_database(_database(name))
+        async with self.management.write() as tx:
+            await _APPS.delete(tx, {"name": name})
+
+    async def _recover(self) -> None:
+        """Remove apps whose creation or deletion a crash cut off. One that another process works on stays."""
+        for row in await self.rows():
+            if row["status"] == "active":
+                continue
+            server = self.servers.get(row["db_driver"])
+            if server is None:
+                continue
+            async with server.exclusive(row["name"]) as alone:
+                if alone and not await self.is_active(row["name"]):
+                    logger.warning("removing app %s, left half %s", row["name"], row["status"])
+                    await self._remove(server, row["name"])
+
+    async def _load(self, name: str) -> AppContext:
+        async with self.management.read() as session:
+            row = await _APPS.first(session, {"name": name})
+        if row is None or row["status"] != "active":
+            raise AppNotFound(name)
+        server = self._server(row["db_driver"])
+        store = await server.open(row["db_name"], pool_size=self.parts.config.app_pool_size)
+        try:
+            await self._make_tables(store)
+            registry = await open_registry(store, self.parts, name)
+            app = AppContext(name, row["jwt_secret"], store, self.parts, registry)
+            await self.parts.plugins.notify("on_app_opened", app=app)
+        except Unavailable:
+            await store.close()
+            raise
+        except Exception as error:
+            await store.close()
+            logger.exception("app %s cannot be loaded", name)
+            raise AppNotFound(name) from error
+        self._open[name] = app
+        return app
+
+
+def _database(app: str) -> str:
+    return f"rocket_{app}"

@@ -1,0 +1,48 @@
+"""The kernel's own tables: contract §17."""
+
+from __future__ import annotations
+
+from rocket_kernel.store.columns import Column, ColumnType, Index, Storage, Table
+
+_TEXT = ColumnType(Storage.TEXT)
+_TIMESTAMP = ColumnType(Storage.TIMESTAMP)
+
+APPS = Table(
+    name="_apps",
+    columns=(
+        Column("name", _TEXT, nullable=False),
+        Column("display_name", _TEXT, nullable=False),
+        Column("db_name", _TEXT, nullable=False),
+        Column("jwt_secret", _TEXT, nullable=False),
+        Column("db_driver", _TEXT, nullable=False),
+        Column("status", _TEXT, nullable=False, default="active"),
+        Column("created_at", _TIMESTAMP, nullable=False),
+        Column("updated_at", _TIMESTAMP, nullable=False),
+    ),
+    primary_key=("name",),
+    indexes=(Index("idx__apps_db_name", ("db_name",), unique=True),),
+)
+
+SETTINGS = Table(
+    name="_settings",
+    columns=(Column("name", _TEXT, nullable=False), Column("value", _TEXT, nullable=False)),
+    primary_key=("name",),
+)
+
+STATE = Table(
+    name="_state",
+    columns=(
+        Column("name", _TEXT, nullable=False),
+        Column("revision", ColumnType(Storage.INTEGER), nullable=False, default=0),
+        Column("status", _TEXT, nullable=False, default="active"),
+    ),
+    primary_key=("name",),
+)
+"""One row in each app's database: how often its metadata has changed, and whether the app is being deleted.
+
+Every process compares it with what it has compiled, on the connection it is about to use anyway.
+"""
+
+STATE_KEY = "app"
+
+MANAGEMENT_TABLES = (APPS, SETTINGS)

@@ -1,0 +1,78 @@
+"""Admin CRUD: one set of handlers for every declared metadata kind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rocket_kernel import json_text
+from rocket_kernel.http.messages import Request, Response, data
+from rocket_kernel.http.router import AccessClass, Handler, Route
+from rocket_kernel.metadata.catalog import stored_item
+from rocket_kernel.metadata.kinds import MetadataKind
+from rocket_kernel.store.table_rows import TableRows
+
+
+def kind_routes(kind: MetadataKind[Any]) -> list[Route]:
+    """The five methods of contract §1.2 for one kind."""
+    collection = f"/api/:app/_admin/{kind.path}"
+    one = f"{collection}/:key"
+    reads = AccessClass.ADMIN if kind.readers == "admin" else AccessClass.AUTHENTICATED
+    return [
+        Route(method="GET", path=collection, access=reads, handler=_lister(kind)),
+        Route(method="POST", path=collection, access=AccessClass.ADMIN, handler=_creator(kind)),
+        Route(method="GET", path=one, access=reads, handler=_getter(kind)),
+        Route(method="PUT", path=one, access=AccessClass.ADMIN, handler=_replacer(kind)),
+        Route(method="DELETE", path=one, access=AccessClass.ADMIN, handler=_remover(kind)),
+    ]
+
+
+def _shown(kind: MetadataKind[Any], row: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {name: value for name, value in row.items() if name not in kind.hidden} if kind.hidden else row
+
+
+def _lister(kind: MetadataKind[Any]) -> Handler:
+    async def list_items(request: Request) -> Response:
+        async with request.app.reading() as (session, _registry):
+            rows = await TableRows(kind.table).select(session, order_by=kind.order_by)
+        return data([_shown(kind, row) for row in rows])
+
+    return list_items
+
+
+def _getter(kind: MetadataKind[Any]) -> Handler:
+    async def get_item(request: Request) -> Response:
+        async with request.app.reading() as (_session, registry):
+            stored = stored_item(kind, request.params["key"], registry.model)
+        return data(_shown(kind, stored.row))
+
+    return get_item
+
+
+def _creator(kind: MetadataKind[Any]) -> Handler:
+    async def create_item(request: Request) -> Response:
+        body = json_text.plain(request.body)
+        async with request.app.changing() as catalog:
+            stored = await catalog.create(kind, body)
+        return data(kind.answer(_shown(kind, stored.row), stored.item), 201)
+
+    return create_item
+
+
+def _replacer(kind: MetadataKind[Any]) -> Handler:
+    async def replace_item(request: Request) -> Response:
+        body = json_text.plain(request.body)
+        async with request.app.changing() as catalog:
+            stored = await catalog.replace(kind, request.params["key"], body)
+        return data(kind.answer(_shown(kind, stored.row), stored.item))
+
+    return replace_item
+
+
+def _remover(kind: MetadataKind[Any]) -> Handler:
+    async def remove_item(request: Request) -> Response:
+        async with request.app.changing() as catalog:
+            stored = await catalog.remove(kind, request.params["key"])
+        return data({kind.key: stored.key, "deleted": True})
+
+    return remove_item

@@ -1,0 +1,135 @@
+"""Which route answers a path: contract §1.2.
+
+A table of our own, because fixed segments match without regard to case while names stay case-sensitive, rows are
+tried top to bottom, and what no fixed row takes may still be an entity path.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from rocket_kernel.errors import MethodNotAllowed, NotFound, PluginError
+
+if TYPE_CHECKING:
+    from rocket_kernel.http.messages import Request, Response
+
+Handler = Callable[["Request"], Awaitable["Response"]]
+
+
+class AccessClass(StrEnum):
+    """Who passes: contract §1.1."""
+
+    PUBLIC = "PUB"
+    PLATFORM_USER = "PUSR"
+    PLATFORM_ADMIN = "PLAT"
+    AUTHENTICATED = "AUTH"
+    ADMIN = "ADM"
+    PERMISSION = "PERM"
+
+
+class BodyMode(StrEnum):
+    JSON = "json"
+    """Read and parsed before the app is looked at."""
+    STREAM = "stream"
+    """Left to the handler as `request.stream`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """`path` as the contract writes it: segments that begin with a colon are parameters."""
+
+    method: str
+    path: str
+    access: AccessClass
+    handler: Handler
+    body: BodyMode = BodyMode.JSON
+
+    @property
+    def segments(self) -> tuple[str, ...]:
+        return tuple(self.path.strip("/").split("/"))
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    route: Route
+    params: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Pattern:
+    segments: tuple[str, ...]
+    methods: Mapping[str, Route]
+
+    def fit(self, given: Sequence[str], lowered: Sequence[str]) -> dict[str, str] | None:
+        params: dict[str, str] = {}
+        for own, segment, low in zip(self.segments, given, lowered, strict=True):
+            if own.startswith(":"):
+                if not segment:
+                    return None
+                params[own[1:]] = segment
+            elif own != low:
+                return None
+        return params
+
+
+class Router:
+    """Built once; patterns with fixed segments go before those with parameters, and by length."""
+
+    def __init__(self, routes: Iterable[tuple[str, Route]]) -> None:
+        self.routes = tuple(routes)
+        table: dict[tuple[str, ...], dict[str, Route]] = {}
+        owners: dict[tuple[str, tuple[str, ...]], str] = {}
+        for plugin, route in self.routes:
+            segments = tuple(part if part.startswith(":") else part.lower() for part in route.segments)
+            shape = tuple(":" if part.startswith(":") else part for part in segments)
+            former = owners.setdefault((route.method, shape), plugin)
+            if former != plugin or route.method in table.get(segments, {}):
+                raise PluginError(plugin, f"route {route.method} {route.path} is {former!r}'s", hook="register_routes")
+            table.setdefault(segments, {})[route.method] = route
+        ordered = sorted(table.items(), key=lambda entry: [part.startswith(":") for part in entry[0]])
+        self._by_length: dict[int, list[_Pattern]] = {}
+        for segments, methods in ordered:
+            self._by_length.setdefault(len(segments), []).append(_Pattern(segments, methods))
+
+    def match(self, method: str, raw_path: str) -> Match:
+        """`raw_path` is still percent-encoded, so that an encoded slash stays inside its segment.
+
+        The first pattern that fits decides, whatever its methods are. Raises NotFound or MethodNotAllowed. HEAD is
+        matched as GET.
+        """
+        pattern, params = self._find(raw_path)
+        route = pattern.methods.get("GET" if method == "HEAD" else method)
+        if route is None:
+            raise MethodNotAllowed(allowed_methods(pattern.methods))
+        return Match(route, params)
+
+    def allowed(self, raw_path: str) -> list[str]:
+        """The methods a path has. Raises NotFound."""
+        return allowed_methods(self._find(raw_path)[0].methods)
+
+    def _find(self, raw_path: str) -> tuple[_Pattern, dict[str, str]]:
+        given = split_path(raw_path)
+        lowered = [segment.lower() for segment in given]
+        for pattern in self._by_length.get(len(given), ()):
+            params = pattern.fit(given, lowered)
+            if params is not None:
+                return pattern, params
+        raise NotFound
+
+
+def split_path(raw_path: str) -> list[str]:
+    """Segments, decoded one by one; one trailing slash is ignored."""
+    path = raw_path.removeprefix("/")
+    path = path.removesuffix("/")
+    return [unquote(segment, errors="replace") for segment in path.split("/")]
+
+
+def allowed_methods(methods: Iterable[str]) -> list[str]:
+    found = set(methods)
+    if "GET" in found:
+        found.add("HEAD")
+    return sorted(found | {"OPTIONS"})

@@ -1,0 +1,33 @@
+"""The trace id of a request: contract §16.1."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from uuid import uuid4
+
+from rocket_kernel.metadata.convert import to_uuid
+
+_HEX = frozenset("0123456789abcdef")
+
+
+def trace_id(headers: Mapping[str, str]) -> str:
+    """`X-Trace-ID` when it is a UUID, else the trace id of a valid `traceparent` as a UUID, else a new one."""
+    given = headers.get("x-trace-id")
+    if given is not None:
+        try:
+            return to_uuid(given.strip())
+        except ValueError:
+            pass
+    return _from_traceparent(headers.get("traceparent", "")) or str(uuid4())
+
+
+def _from_traceparent(text: str) -> str | None:
+    parts = text.strip().split("-")
+    if [len(part) for part in parts[:4]] != [2, 32, 16, 2] or (parts[0] == "00" and len(parts) != 4):
+        return None
+    version, trace, parent, flags = parts[:4]
+    if not all(_HEX.issuperset(part) for part in (version, trace, parent, flags)):
+        return None
+    if version == "ff" or not trace.strip("0") or not parent.strip("0"):
+        return None
+    return f"{trace[:8]}-{trace[8:12]}-{trace[12:16]}-{trace[16:20]}-{trace[20:]}"

@@ -1,0 +1,99 @@
+"""The kernel: one per process, made by a function, without global state. Two kernels in one process never meet."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rocket_kernel.apps.directory import AppDirectory
+from rocket_kernel.clock import Clock, SystemClock
+from rocket_kernel.config import Config
+from rocket_kernel.http import admin, platform, records, transfer
+from rocket_kernel.http.router import Route, Router
+from rocket_kernel.parts import KERNEL, Parts, gather_parts
+from rocket_kernel.plugins import Plugin, PluginSet, choose_plugins, installed_plugins, load_plugins
+from rocket_kernel.store.protocol import Server
+from rocket_kernel.store.servers import DRIVERS, configured_servers
+
+logger = logging.getLogger(__name__)
+
+Participant = Callable[[Any], Any]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Kernel:
+    """Frozen when it is made: plugins, routes and hooks cannot be added later."""
+
+    parts: Parts
+    apps: AppDirectory
+    router: Router
+    authenticate: tuple[Participant, ...]
+    on_request: tuple[Participant, ...]
+    on_response: tuple[Callable[[Any, Any], Any], ...]
+    known_drivers: tuple[str, ...] = DRIVERS
+
+    @property
+    def open_house(self) -> bool:
+        """No plugin tells callers apart: everybody is admin, and nobody beyond this machine may call."""
+        return not self.authenticate
+
+    async def start(self) -> None:
+        """Open the management database and finish what a crash left. Raises StartupError."""
+        await self.apps.start()
+        await self.parts.plugins.notify("on_started", kernel=self)
+
+    async def stop(self) -> None:
+        try:
+            await self.parts.plugins.notify("on_stopping", kernel=self)
+        except Exception:
+            logger.exception("a plugin failed while the kernel stopped")
+        await self.apps.stop()
+
+    async def ping(self) -> None:
+        """Raises Unavailable when the management database or that of an open app does not answer."""
+        await self.apps.management.ping()
+        for app in self.apps.opened:
+            await app.store.ping()
+
+
+def make_kernel(
+    config: Config,
+    *,
+    plugins: Iterable[type[Plugin]] | None = None,
+    clock: Clock | None = None,
+    servers: Mapping[str, Server] | None = None,
+) -> Kernel:
+    """A kernel that is not started yet. Without `plugins`, those installed that the configuration enables.
+
+    Raises ConfigError and PluginError.
+    """
+    chosen = choose_plugins(installed_plugins(), config.plugins.enabled) if plugins is None else list(plugins)
+    loaded = load_plugins(chosen, config.plugins.settings)
+    parts = gather_parts(config, clock or SystemClock(), loaded, ())
+    return Kernel(
+        parts=parts,
+        apps=AppDirectory(parts, servers or configured_servers(config.database), config.database.driver),
+        router=Router(_routes(parts)),
+        authenticate=tuple(item.participant("request") for item in loaded.of("authenticate")),
+        on_request=tuple(item.participant("request") for item in loaded.of("on_request")),
+        on_response=tuple(_response_participants(loaded)),
+    )
+
+
+def _routes(parts: Parts) -> Iterable[tuple[str, Route]]:
+    own = [*platform.ROUTES, *transfer.ROUTES, *records.ROUTES]
+    for kind in parts.kinds.ordered:
+        own.extend(admin.kind_routes(kind))
+    yield from ((KERNEL, route) for route in own)
+    yield from parts.plugins.collect("register_routes")
+
+
+def _response_participants(plugins: PluginSet) -> Iterable[Callable[[Any, Any], Any]]:
+    for item in plugins.of("on_response"):
+
+        def call(request: Any, response: Any, item: Any = item) -> Any:
+            return item.call(request=request, response=response)
+
+        yield call

@@ -1,0 +1,219 @@
+"""SQLite databases: one file each, one writer and several readers, in write-ahead-log mode."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from functools import partial
+from pathlib import Path
+
+from rocket_kernel.errors import (
+    ConfigError,
+    Conflict,
+    RocketError,
+    StartupError,
+    StoreBusy,
+    Unavailable,
+    ValidationFailed,
+)
+from rocket_kernel.store.dialects.sqlite import SqliteDialect
+from rocket_kernel.store.failures import translated
+from rocket_kernel.store.file_lock import hold_file_lock
+from rocket_kernel.store.protocol import Session, Store, Transaction
+from rocket_kernel.store.sqlite_connection import SqliteConnection
+from rocket_kernel.store.sqlite_session import SqliteSession
+
+# json_each and RETURNING are part of every build from here on.
+_OLDEST = (3, 38)
+_SYNCHRONOUS = ("off", "normal", "full", "extra")
+_SIDE_FILES = ("-wal", "-shm", "-journal")
+
+
+class SqliteServer:
+    """A directory with a file for each database. Other processes may use the same directory."""
+
+    def __init__(
+        self,
+        data_dir: Path,
+        *,
+        synchronous: str = "full",
+        acquire_timeout_s: float = 10.0,
+        write_timeout_s: float = 30.0,
+    ) -> None:
+        """`write_timeout_s`: how long a writer waits for the writers before it, here and in other processes."""
+        if sqlite3.sqlite_version_info < _OLDEST:
+            raise StartupError(f"SQLite {'.'.join(map(str, _OLDEST))} or later is needed, not {sqlite3.sqlite_version}")
+        if synchronous not in _SYNCHRONOUS:
+            raise ConfigError(f"database.synchronous must be one of {', '.join(_SYNCHRONOUS)}, not {synchronous!r}")
+        self._data_dir = data_dir
+        self._synchronous = synchronous
+        self._acquire_timeout_s = acquire_timeout_s
+        self._write_timeout_s = write_timeout_s
+        self._stores: set[SqliteStore] = set()
+
+    async def create_database(self, name: str) -> None:
+        with translated():
+            await asyncio.to_thread(_create, self._path(name))
+
+    async def drop_database(self, name: str) -> None:
+        path = self._path(name)
+        for store in [store for store in self._stores if store.path == path]:
+            await self._close(store)
+        with translated():
+            await asyncio.to_thread(_remove, path)
+
+    async def database_exists(self, name: str) -> bool:
+        return await asyncio.to_thread(self._path(name).is_file)
+
+    async def open(self, name: str, *, pool_size: int) -> Store:
+        store = SqliteStore(
+            self._path(name),
+            readers=pool_size,
+            synchronous=self._synchronous,
+            acquire_timeout_s=self._acquire_timeout_s,
+            write_timeout_s=self._write_timeout_s,
+        )
+        self._stores.add(store)
+        return store
+
+    @asynccontextmanager
+    async def exclusive(self, name: str) -> AsyncIterator[bool]:
+        path = self._path(name).with_suffix(".lock")
+        with translated():
+            lock = await asyncio.to_thread(hold_file_lock, path)
+        try:
+            yield lock is not None
+        finally:
+            if lock is not None:
+                lock.close()
+
+    async def close(self) -> None:
+        for store in list(self._stores):
+            await self._close(store)
+
+    async def _close(self, store: SqliteStore) -> None:
+        self._stores.discard(store)
+        await store.close()
+
+    def _path(self, name: str) -> Path:
+        if not name.replace("-", "_").isidentifier() or not name.isascii():
+            raise ValidationFailed(f"invalid database name: {name}")
+        return self._data_dir / f"{name}.db"
+
+
+class SqliteStore:
+    dialect = SqliteDialect()
+
+    def __init__(
+        self, path: Path, *, readers: int, synchronous: str, acquire_timeout_s: float, write_timeout_s: float
+    ) -> None:
+        self.path = path
+        self._connect = partial(SqliteConnection.open, path, synchronous=synchronous, busy_timeout_s=write_timeout_s)
+        self._acquire_timeout_s = acquire_timeout_s
+        self._write_timeout_s = write_timeout_s
+        self._free_readers = asyncio.Semaphore(readers)
+        self._idle_readers: list[SqliteConnection] = []
+        self._readers: set[SqliteConnection] = set()
+        self._turn = asyncio.Lock()
+        self._writer: SqliteConnection | None = None
+        self._closed = False
+
+    @asynccontextmanager
+    async def read(self, *, snapshot: bool = True) -> AsyncIterator[Session]:
+        await _in_time(self._free_readers, self._acquire_timeout_s, Unavailable)
+        try:
+            connection = self._idle_readers.pop() if self._idle_readers else await self._open_reader()
+            session = SqliteSession(connection, self.dialect, begin="BEGIN" if snapshot else None)
+            try:
+                yield session
+            finally:
+                session.rollback()
+                if not self._closed:
+                    self._idle_readers.append(connection)
+        finally:
+            self._free_readers.release()
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[Transaction]:
+        await _in_time(self._turn, self._write_timeout_s, StoreBusy)
+        try:
+            session = SqliteSession(await self._open_writer(), self.dialect, begin="BEGIN IMMEDIATE")
+            try:
+                yield session
+            except BaseException:
+                session.rollback()
+                raise
+            await session.commit()
+        finally:
+            self._turn.release()
+
+    def schema_change(self) -> AbstractAsyncContextManager[Transaction]:
+        # A writer is alone over all processes anyway.
+        return self.write()
+
+    async def ping(self) -> None:
+        async with self.read(snapshot=False) as session:
+            await session.fetch("SELECT 1")
+
+    async def close(self) -> None:
+        """Sessions still running end with ConnectionLost."""
+        self._closed = True
+        # The last connection to close folds the log into the file, which a reader may not do.
+        for connection in [*self._readers, *([self._writer] if self._writer else ())]:
+            with suppress(RocketError), translated():
+                await connection.close()
+        self._readers.clear()
+        self._idle_readers.clear()
+        self._writer = None
+
+    async def _open_reader(self) -> SqliteConnection:
+        connection = await self._opened(read_only=True)
+        self._readers.add(connection)
+        return connection
+
+    async def _open_writer(self) -> SqliteConnection:
+        if self._writer is None:
+            self._writer = await self._opened(read_only=False)
+        return self._writer
+
+    async def _opened(self, *, read_only: bool) -> SqliteConnection:
+        if self._closed:
+            raise Unavailable
+        return await self._connect(read_only=read_only)
+
+
+async def _in_time(gate: asyncio.Semaphore | asyncio.Lock, limit_s: float, late: type[Unavailable]) -> None:
+    if not gate.locked():
+        await gate.acquire()
+        return
+    try:
+        async with asyncio.timeout(limit_s):
+            await gate.acquire()
+    except TimeoutError:
+        raise late from None
+
+
+def _create(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.touch(exist_ok=False)
+    except FileExistsError:
+        raise Conflict(f"Database already exists: {path.stem}") from None
+    _remove_side_files(path)
+    connection = sqlite3.connect(path)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+    finally:
+        connection.close()
+
+
+def _remove(path: Path) -> None:
+    path.unlink(missing_ok=True)
+    _remove_side_files(path)
+
+
+def _remove_side_files(path: Path) -> None:
+    for suffix in _SIDE_FILES:
+        path.with_name(path.name + suffix).unlink(missing_ok=True)

@@ -1,0 +1,147 @@
+"""Importing a document: contract §14.2. One transaction, one savepoint an item; a plan is the same, undone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from rocket_kernel.errors import RocketError
+from rocket_kernel.metadata.catalog import Catalog, Kinds
+from rocket_kernel.metadata.kinds import CONTRACT_PLUGINS, MetadataKind
+from rocket_kernel.metadata.model import ENTITIES, RELATIONS
+from rocket_kernel.transfer.document import Document, section_names
+from rocket_kernel.transfer.sample_data import Progress, RowLoader, kind_entries
+
+if TYPE_CHECKING:
+    from rocket_kernel.apps.context import AppContext
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    action: str
+    """create, update, or skip: a stored item that differs and stays."""
+    kind: str
+    key: str
+    ddl: tuple[str, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        body: dict[str, Any] = {"action": self.action, "kind": self.kind, "key": self.key}
+        if self.ddl:
+            body["ddl"] = list(self.ddl)
+        return body
+
+
+@dataclass(slots=True)
+class Outcome:
+    changes: list[Change] = field(default_factory=list)
+    counts: dict[str, int] = field(default_factory=dict)
+    """Items really created or changed, by section."""
+    records: dict[str, int] = field(default_factory=dict)
+    """Rows inserted, by entity or join table."""
+    errors: list[str] = field(default_factory=list)
+
+    def summary(self, kinds: Kinds) -> dict[str, Any]:
+        """The answer of mode apply."""
+        counts = {name: self.counts.get(name, 0) for name in section_names(kinds)}
+        counts["records"] = sum(self.records.values())
+        return self._with_errors({"message": "Import completed", "summary": counts})
+
+    def plan(self) -> dict[str, Any]:
+        """The answer of mode plan."""
+        body = {"changes": [change.as_json() for change in self.changes], "records": self.records}
+        return self._with_errors(body)
+
+    def _with_errors(self, body: dict[str, Any]) -> dict[str, Any]:
+        return {**body, "errors": self.errors} if self.errors else body
+
+
+class _Undo(Exception):  # noqa: N818 - a signal, not an error
+    """Ends a plan's transaction without keeping anything."""
+
+
+def _no_progress(_rows: int) -> None:
+    return None
+
+
+async def import_document(
+    app: AppContext, document: Document, *, plan: bool = False, on_rows: Progress = _no_progress
+) -> Outcome:
+    """Items that fail are reported in `errors` and the rest goes on. With `plan` nothing is kept."""
+    outcome = Outcome()
+    try:
+        async with app.changing() as catalog:
+            await _Import(catalog, document, outcome, on_rows).run()
+            if plan:
+                raise _Undo
+    except _Undo:
+        pass
+    return outcome
+
+
+@dataclass(slots=True)
+class _Import:
+    catalog: Catalog
+    document: Document
+    outcome: Outcome
+    on_rows: Progress
+
+    async def run(self) -> None:
+        kinds = self.catalog.kinds
+        for name, plugin in CONTRACT_PLUGINS.items():
+            if kinds.named(name) is None and self.document.sections.get(name):
+                self.outcome.errors.append(f"{name}: plugin '{plugin}' is not enabled")
+        for kind in kinds.ordered:
+            await self._import_kind(kind)
+        loader = RowLoader(self.catalog, self.outcome.errors, self.on_rows)
+        sections = self.document.sections
+        named = {kind.name: kind_entries(sections, kind) for kind in kinds.ordered if kind.key == "name"}
+        await loader.load(self.document.sample_data, named[ENTITIES], named[RELATIONS])
+        self.outcome.records.update(loader.inserted)
+
+    async def _import_kind(self, kind: MetadataKind[Any]) -> None:
+        unanswered: dict[Any, list[str]] = {}
+        for key, stored in self.catalog.model.of(kind.name).items():
+            unanswered.setdefault(kind.identity(stored.item), []).append(key)
+        for body in self.document.sections.get(kind.name, []):
+            if not isinstance(body, Mapping):
+                self.outcome.errors.append(f"{kind.singular}: object expected")
+                continue
+            await self._import_item(kind, body, unanswered)
+
+    async def _import_item(
+        self, kind: MetadataKind[Any], body: Mapping[str, Any], unanswered: dict[Any, list[str]]
+    ) -> None:
+        catalog = self.catalog
+        model, statements = catalog.model, len(catalog.ddl)
+        label = kind.label(body)
+        try:
+            item = kind.parse(body, model)
+            same = unanswered.get(kind.identity(item), [])
+            if same:
+                await self._meet(kind, body, item, same.pop(0))
+                return
+            async with catalog.tx.savepoint():
+                await catalog.create(kind, body)
+            self._note("create", kind, label, tuple(catalog.ddl[statements:]))
+        except RocketError as error:
+            catalog.model = model
+            del catalog.ddl[statements:]
+            self.outcome.errors.append(f"{kind.singular} {label}: {error.message}")
+
+    async def _meet(self, kind: MetadataKind[Any], body: Mapping[str, Any], item: Any, key: str) -> None:
+        """A stored item of the same identity: equal, kept as it is, or overwritten."""
+        stored = self.catalog.model.of(kind.name)[key]
+        label = kind.label(body)
+        if kind.value(stored.item) == kind.value(item):
+            return
+        if kind.on_difference == "keep":
+            self.outcome.changes.append(Change("skip", kind.singular, label))
+            return
+        async with self.catalog.tx.savepoint():
+            await self.catalog.replace(kind, key, body)
+        self._note("update", kind, label, ())
+
+    def _note(self, action: str, kind: MetadataKind[Any], label: str, ddl: tuple[str, ...]) -> None:
+        self.outcome.changes.append(Change(action, kind.singular, label, ddl))
+        self.outcome.counts[kind.name] = self.outcome.counts.get(kind.name, 0) + 1
