@@ -232,9 +232,7 @@ def _validate_signature(plugin: Plugin, name: str, method: Callable[..., Any], s
             raise PluginError(plugin.name, f"must not give {parameter.name!r} a default", hook=name)
 
 
-def _implementations(
-    manager: pluggy.PluginManager, plugins: Sequence[Plugin]
-) -> dict[str, tuple[Implementation, ...]]:
+def _implementations(manager: pluggy.PluginManager, plugins: Sequence[Plugin]) -> dict[str, tuple[Implementation, ...]]:
     manager.check_pending()
     order = {plugin.name: position for position, plugin in enumerate(plugins)}
     table: dict[str, tuple[Implementation, ...]] = {}

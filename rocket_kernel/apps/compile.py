@@ -75,9 +75,7 @@ def _participant(implementation: Implementation) -> Callable[[Write], Awaitable[
 
 
 def _read_policies(entity: Entity, model: Model, plugins: PluginSet) -> tuple[ReadPolicy, ...]:
-    found = (
-        implementation.call(entity=entity, model=model) for implementation in plugins.of("compile_read_policy")
-    )
+    found = (implementation.call(entity=entity, model=model) for implementation in plugins.of("compile_read_policy"))
     return tuple(policy for policy in found if policy is not None)
 
 

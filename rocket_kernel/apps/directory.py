@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -45,15 +45,15 @@ class NewApp:
     driver: str
 
 
-def parse_new_app(body: Mapping[str, Any], *, own_driver: str, servers: Mapping[str, Server], known: Mapping[str, str]) -> NewApp:
+def parse_new_app(
+    body: Mapping[str, Any], *, own_driver: str, servers: Mapping[str, Server], known: Collection[str]
+) -> NewApp:
     """The body of POST apps. `known` holds every driver there is. Raises ValidationFailed with the contract's texts."""
     name = body.get("name")
     if name is None or name == "":
         raise ValidationFailed("App name is required")
     if not isinstance(name, str) or not is_app_name(name):
-        raise ValidationFailed(
-            "App name must be lowercase letters, numbers, hyphens, underscores (start with letter)"
-        )
+        raise ValidationFailed("App name must be lowercase letters, numbers, hyphens, underscores (start with letter)")
     if len(name) > MAX_APP_NAME:
         raise ValidationFailed(f"App name must be at most {MAX_APP_NAME} characters")
     display_name = body.get("display_name")
@@ -108,7 +108,9 @@ class AppDirectory:
                 for table in self.management_tables:
                     await apply_table(tx, table)
         except Unavailable as error:
-            raise StartupError(f"the management database {config.name!r} cannot be reached: {error.__cause__}") from error
+            raise StartupError(
+                f"the management database {config.name!r} cannot be reached: {error.__cause__}"
+            ) from error
         await self._recover()
 
     async def stop(self) -> None:

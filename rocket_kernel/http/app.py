@@ -50,9 +50,7 @@ def create_app(kernel: Kernel) -> RocketQuart:
 
 def _kernel_request(kernel: Kernel, request: Any) -> Request:
     scope = request.scope
-    headers = {
-        name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope.get("headers", ())
-    }
+    headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope.get("headers", ())}
     client = scope.get("client")
     return Request(
         kernel=kernel,
@@ -97,4 +95,3 @@ def _quart_response(answer: Response, *, head: bool) -> QuartResponse:
     # The kernel sets its own limits of time; Quart would cut long downloads.
     response.timeout = None
     return response
-

@@ -120,9 +120,7 @@ class Catalog:
                 elif values := kind.orphaned(stored.item):
                     await self._change_columns(kind, stored, values)
 
-    async def _change_columns(
-        self, kind: MetadataKind[Any], stored: Stored[Any], values: Mapping[str, Any]
-    ) -> None:
+    async def _change_columns(self, kind: MetadataKind[Any], stored: Stored[Any], values: Mapping[str, Any]) -> None:
         rows = TableRows(kind.table)
         await rows.update(self.tx, {kind.key: stored.key}, {**values, "updated_at": self.now})
         row = {**stored.row, **values, "updated_at": self.now}

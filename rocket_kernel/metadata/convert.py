@@ -148,7 +148,7 @@ def to_json(value: Any) -> Any:
 def number_exponent(number: Decimal) -> int:
     exponent = number.as_tuple().exponent
     if not isinstance(exponent, int):
-        raise ValueError("not a finite number")  # noqa: TRY004 - callers expect ValueError for every bad value
+        raise ValueError("not a finite number")
     return exponent
 
 

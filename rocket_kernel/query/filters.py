@@ -100,14 +100,18 @@ def _operand(field: Field, operator: str, text: str) -> Any:
             return (low, high)
         case "like" | "ilike":
             return like_pattern(read(text))
-        case "contains":
-            return (Wildcard.ANY_RUN, read(text), Wildcard.ANY_RUN)
-        case "starts_with":
-            return (read(text), Wildcard.ANY_RUN)
-        case "ends_with":
-            return (Wildcard.ANY_RUN, read(text))
         case _:
-            return read(text)
+            value = read(text)
+            return _literal_pattern(operator, value) if operator in _LITERAL else value
+
+
+_LITERAL = frozenset({"contains", "starts_with", "ends_with"})
+
+
+def _literal_pattern(operator: str, text: str) -> TextPattern:
+    before = () if operator == "starts_with" else (Wildcard.ANY_RUN,)
+    after = () if operator == "ends_with" else (Wildcard.ANY_RUN,)
+    return (*before, text, *after)
 
 
 def _exactly_two(text: str) -> list[str]:

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import operator as operators
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from rocket_kernel.query.filters import AllOf, AnyOf, Compare, Filter
 from rocket_kernel.store.case_fold import simple_lower
 from rocket_kernel.store.dialects.base import TextPattern, Wildcard
+
+_ORDERINGS: Mapping[str, Callable[[Any, Any], Any]] = {
+    "eq": operators.eq,
+    "neq": operators.ne,
+    "gt": operators.gt,
+    "gte": operators.ge,
+    "lt": operators.lt,
+    "lte": operators.le,
+}
 
 
 def holds(filter: Filter, record: Mapping[str, Any]) -> bool:
@@ -42,20 +52,7 @@ def _compare(condition: Compare, value: Any) -> bool:
         return (own in {key(item) for item in operand}) is (operator == "in")
     if operator == "between":
         return bool(key(operand[0]) <= own <= key(operand[1]))
-    other = key(operand)
-    match operator:
-        case "eq":
-            return bool(own == other)
-        case "neq":
-            return bool(own != other)
-        case "gt":
-            return bool(own > other)
-        case "gte":
-            return bool(own >= other)
-        case "lt":
-            return bool(own < other)
-        case _:
-            return bool(own <= other)
+    return bool(_ORDERINGS[operator](own, key(operand)))
 
 
 def matches(pattern: TextPattern, text: str) -> bool:

@@ -74,9 +74,7 @@ class Reader:
         return {
             hop.relation.name: Include(hop)
             for hop in self.registry.model.source_hops(entity.name)
-            if hop.relation.fetch == "eager"
-            and hop.relation.name not in projection.includes
-            and self._may_walk(hop)
+            if hop.relation.fetch == "eager" and hop.relation.name not in projection.includes and self._may_walk(hop)
         }
 
     def _may_walk(self, hop: Hop) -> bool:

@@ -119,9 +119,10 @@ def parse_id(entity: Entity, text: str) -> object | None:
     if "\x00" in text:
         return None
     try:
-        return entity.key.type.read_filter(text, entity.key.precision)
+        key: object = entity.key.type.read_filter(text, entity.key.precision)
     except ValueError:
         return None
+    return key
 
 
 def looks_like_key(entity: Entity, text: str) -> bool:

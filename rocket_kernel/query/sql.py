@@ -67,9 +67,7 @@ class QueryCompiler:
         quote = target.dialect.quote
         self._add(f" JOIN {quote(hop.relation.join_table)} AS {join} ON {join}.{quote(hop.join_other)} = ")
         self._add(target.column(alias, hop.other_field))
-        return target.dialect.comparable(
-            f"{join}.{quote(hop.join_own)}", self.shape(hop.origin).type(hop.own_field)
-        )
+        return target.dialect.comparable(f"{join}.{quote(hop.join_own)}", self.shape(hop.origin).type(hop.own_field))
 
     def condition(self, filter: Filter, shape: Shape, alias: str) -> None:
         match filter:

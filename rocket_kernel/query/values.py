@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 
 from rocket_kernel.metadata.field import Field
 from rocket_kernel.metadata.hops import Hop

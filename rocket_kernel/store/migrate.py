@@ -1,6 +1,6 @@
 """Bringing a table to its wanted form, inside a transaction of the caller's."""
 
-# ruff: noqa: S608 - identifiers are quoted, values are parameters
+
 
 from __future__ import annotations
 

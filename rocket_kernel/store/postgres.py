@@ -7,7 +7,7 @@ connection with a process number of its own, which is not the one the backend re
 and even single reads run inside a transaction, so that preparing and running meet the same backend.
 """
 
-# ruff: noqa: S608 - constants
+
 
 from __future__ import annotations
 

@@ -16,9 +16,7 @@ DRIVERS = ("postgres", "sqlite")
 def configured_servers(config: DatabaseConfig, *, acquire_timeout_s: float = 10.0) -> Mapping[str, Server]:
     """The embedded driver always, the database server when it is the main driver or has a user configured."""
     servers: dict[str, Server] = {
-        "sqlite": SqliteServer(
-            config.data_dir, synchronous=config.synchronous, acquire_timeout_s=acquire_timeout_s
-        )
+        "sqlite": SqliteServer(config.data_dir, synchronous=config.synchronous, acquire_timeout_s=acquire_timeout_s)
     }
     if config.driver == "postgres" or config.user is not None:
         servers["postgres"] = PostgresServer(

@@ -1,6 +1,6 @@
 """Text of the plain statements: one table, named columns, equality. Values are parameters in column order."""
 
-# ruff: noqa: S608 - identifiers are quoted, values are parameters
+
 
 from __future__ import annotations
 

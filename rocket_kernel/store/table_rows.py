@@ -3,7 +3,7 @@
 A condition is a mapping from column to what it must be: a value, None for NULL, a list for "one of", or a Comparison.
 """
 
-# ruff: noqa: S608 - identifiers are quoted, values are parameters
+
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ class Outcome:
         return {**body, "errors": self.errors} if self.errors else body
 
 
-class _Undo(Exception):  # noqa: N818 - a signal, not an error
+class _Undo(Exception):
     """Ends a plan's transaction without keeping anything."""
 
 

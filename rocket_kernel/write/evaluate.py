@@ -40,9 +40,7 @@ async def evaluate(
 
 
 async def _load(run: WriteRun, compiled: CompiledEntity, id_text: str) -> dict[str, Any]:
-    row = await find_record(
-        run.session, run.registry, compiled.entity, id_text, FullAccess(), lock=run.locking
-    )
+    row = await find_record(run.session, run.registry, compiled.entity, id_text, FullAccess(), lock=run.locking)
     if row is None:
         raise NotFound(f"{compiled.entity.name} with id {id_text} not found")
     return row

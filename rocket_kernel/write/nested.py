@@ -87,15 +87,14 @@ def _read_items(write: Write, hop: Hop, payload: NestedPayload, path: str, *, si
     items: list[_Item] = []
     for position, body in enumerate(payload.items):
         at = path if single else f"{path}[{position}]"
-        if hop.relation.many_to_many and isinstance(body, str):
-            body = {"id": body}
-        if not isinstance(body, Mapping):
+        item_body = {"id": body} if hop.relation.many_to_many and isinstance(body, str) else body
+        if not isinstance(item_body, Mapping):
             write.errors.append(Detail(f"{at} must be an object", field=at, rule="type"))
             continue
-        item = _Item(at, position, body)
-        given = given_key(body, *names)
+        item = _Item(at, position, item_body)
+        given = given_key(item_body, *names)
         if given is not None:
-            item.key_name = next(name for name in names if body.get(name) == given)
+            item.key_name = next(name for name in names if item_body.get(name) == given)
             try:
                 item.key = target.key.type.read(given, target.key.precision)
             except ValueError:
@@ -256,7 +255,5 @@ async def _plan_links(write: Write, group: Group, mode: str, items: Sequence[_It
             (group.unlink if removes else group.link).append(item.key)
         elif not removes:
             at = (*write.position, position, item.position)
-            group.writes.append(
-                await _child(write, hop, CREATE, row=None, path=item.path, position=at, body=item.body)
-            )
+            group.writes.append(await _child(write, hop, CREATE, row=None, path=item.path, position=at, body=item.body))
     group.unlink_others = mode == "replace"

@@ -34,9 +34,7 @@ def parse_payload(value: Any, hop: Hop, path: str) -> NestedPayload | Detail | N
     if mode is None:
         mode = hop.relation.write_mode
     if mode not in WRITE_MODES:
-        return Detail(
-            f"{MODE_KEY} must be one of: {', '.join(WRITE_MODES)}", field=f"{path}.{MODE_KEY}", rule="enum"
-        )
+        return Detail(f"{MODE_KEY} must be one of: {', '.join(WRITE_MODES)}", field=f"{path}.{MODE_KEY}", rule="enum")
     return NestedPayload(str(mode), items)
 
 

@@ -51,9 +51,7 @@ class Stage(StrEnum):
 STAGES = tuple(Stage)
 POSITION = {stage: position for position, stage in enumerate(STAGES)}
 
-KERNEL_STAGES = frozenset(
-    {Stage.CLASSIFY, Stage.LOCK, Stage.WRITE, Stage.NESTED, Stage.COMMIT, Stage.RESPOND}
-)
+KERNEL_STAGES = frozenset({Stage.CLASSIFY, Stage.LOCK, Stage.WRITE, Stage.NESTED, Stage.COMMIT, Stage.RESPOND})
 """Stages that are the kernel's alone; a plugin's step there is refused."""
 
 CREATE = "create"

@@ -13,7 +13,7 @@ from rocket_kernel.store.case_fold import simple_lower
     ("text", "lower"),
     [
         ("ABC", "abc"),
-        ("ΑΣ", "ας".replace("ς", "σ")),
+        ("\u0391\u03a3", "\u03b1\u03c3"),
         ("İstanbul", "istanbul"),
         ("ẞ", "ß"),
         ("ÉÀ", "éà"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -16,8 +17,8 @@ from rocket_kernel.store.migrate import apply_table
 from rocket_kernel.store.protocol import Store
 from rocket_kernel.store.table_rows import NOT_NULL, Comparison, TableRows
 
-VALUES = {
-    Storage.TEXT: ["", "a", "B", "ä", "\U0001f680", "\uffff", "it's \\ \" % _ * ? ["],
+VALUES: dict[Storage, list[object]] = {
+    Storage.TEXT: ["", "B", "a", "it's \\ \" % _ * ? [", "ä", "\uffff", "\U0001f680"],
     Storage.INTEGER: [-(2**31), -1, 0, 2**31 - 1],
     Storage.BIGINT: [str(-(2**63)), "-1", "9007199254740993", str(2**63 - 1)],
     Storage.FLOAT: [-1.5e300, -0.1, 0.0, 5e-324, 0.1, 1e22, 1.7976931348623157e308],
@@ -33,7 +34,7 @@ def rows_of(type: ColumnType) -> TableRows:
     return TableRows(Table("t", (Column("id", ColumnType(Storage.INTEGER)), Column("x", type)), ("id",)))
 
 
-async def filled(store: Store, type: ColumnType, values: list[object]) -> TableRows:
+async def filled(store: Store, type: ColumnType, values: Sequence[object]) -> TableRows:
     rows = rows_of(type)
     async with store.schema_change() as tx:
         await apply_table(tx, rows.table)
@@ -41,7 +42,7 @@ async def filled(store: Store, type: ColumnType, values: list[object]) -> TableR
     return rows
 
 
-@pytest.mark.parametrize("storage", VALUES)
+@pytest.mark.parametrize("storage", list(VALUES))
 async def test_values_come_back_and_compare(store: Store, storage: Storage) -> None:
     values = [*VALUES[storage], None]
     rows = await filled(store, ColumnType(storage), values[::-1])
@@ -73,10 +74,15 @@ async def test_decimals_of_fixed_precision_keep_their_digits(store: Store) -> No
 
 async def test_boolean_and_json_come_back_as_they_are(store: Store) -> None:
     for storage in (Storage.JSON, Storage.DOCUMENT):
-        rows = TableRows(Table(f"t_{storage}", (Column("id", ColumnType(Storage.INTEGER)), Column("x", ColumnType(storage))), ("id",)))
+        rows = TableRows(
+            Table(
+                f"t_{storage}", (Column("id", ColumnType(Storage.INTEGER)), Column("x", ColumnType(storage))), ("id",)
+            )
+        )
         async with store.write() as tx:
             await apply_table(tx, rows.table)
-            for value in ([], {}, "text", 0, False, 1.0, ["a", None]):
+            values: list[object] = [[], {}, "text", 0, False, 1.0, ["a", None]]
+            for value in values:
                 row = await rows.insert(tx, {"id": 1, "x": value})
                 assert row["x"] == value
                 assert type(row["x"]) is type(value)
@@ -97,7 +103,7 @@ async def test_rows_are_inserted_once(store: Store) -> None:
         assert await rows.delete(tx, {"id": [0, 1]}) == 2
 
 
-ALPHABET = "aAbB%_*?[]\\^-ΣσςİiIäÄ\U0001f680\n "
+ALPHABET = "aAbB%_*?[]\\^-\u03a3\u03c3\u03c2\u0130iIäÄ\U0001f680\n "
 texts = st.text(ALPHABET, max_size=8)
 patterns = st.lists(st.one_of(texts, st.sampled_from(Wildcard)), max_size=5)
 
@@ -135,10 +141,9 @@ async def test_patterns_match_what_they_say(
 
 async def test_every_letter_is_lowered_alike(store: Store) -> None:
     letters = [chr(code) for code in range(1, sys.maxunicode + 1) if simple_lower(chr(code)) != chr(code)]
-    rows = await filled(store, ColumnType(Storage.TEXT), letters)
+    await filled(store, ColumnType(Storage.TEXT), letters)
     dialect = store.dialect
     left = dialect.matches('"x"', "?", ignore_case=True).split(" LIKE ")[0].split(" GLOB ")[0]
     async with store.read() as session:
         found = await session.fetch(f"SELECT x, {left} FROM t ORDER BY id")
-    assert rows.table.name == "t"
     assert [lower for _, lower in found] == [simple_lower(letter) for letter, _ in found]

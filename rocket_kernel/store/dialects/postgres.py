@@ -3,7 +3,7 @@
 Every parameter type is built in, so the driver needs no look-up of types and no state in the session.
 """
 
-# ruff: noqa: S608 - identifiers are quoted, literals escaped
+
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Reading PostgreSQL's catalogue. Only the schema in which our statements make tables is looked at."""
 
-# ruff: noqa: S608 - constants
+
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ Its columns know four types, ours eleven. So each column carries its own type in
 (`"born" TEXT /* date */`), which SQLite keeps and migration reads; columns without one were made by hand.
 """
 
-# ruff: noqa: S608 - identifiers are quoted, literals escaped
+
 
 from __future__ import annotations
 
