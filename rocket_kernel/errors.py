@@ -15,7 +15,7 @@
          ├─ RateLimited (429)
          ├─ InternalError (500)
          ├─ NotConfigured (501)
-         ├─ Unavailable (503) ─ StoreBusy, ConnectionLost
+         ├─ Unavailable (503) ─ StoreBusy ─ TransactionConflict; ConnectionLost
          └─ StorageFull (507)
 
 A plugin with an error code of its own subclasses the class whose status it shares and sets `code`.
@@ -225,6 +225,10 @@ class Unavailable(RocketError):
 
 class StoreBusy(Unavailable):
     """A lock was not had in time, or the database asked for a retry; trying again may succeed."""
+
+
+class TransactionConflict(StoreBusy):
+    """Two transactions stood in each other's way and this one was undone; it may be tried again at once."""
 
 
 class ConnectionLost(Unavailable):

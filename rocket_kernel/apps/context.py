@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Hashable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from rocket_kernel.apps.compile import compile_registry
 from rocket_kernel.apps.system_tables import STATE, STATE_KEY
@@ -18,7 +18,10 @@ from rocket_kernel.parts import Parts
 from rocket_kernel.store.protocol import Session, Store, Transaction
 from rocket_kernel.store.table_rows import TableRows
 
+T = TypeVar("T")
+
 _STATE = TableRows(STATE)
+_VERSIONS_KEPT = 64
 
 
 @dataclass(slots=True, eq=False)
@@ -30,6 +33,8 @@ class AppContext:
     store: Store
     parts: Parts
     registry: Registry
+    _by_version: dict[Hashable, Registry] = field(default_factory=dict)
+    """Which registry goes with which state of the database, where sessions can tell its state for nothing."""
     stash: dict[Any, Any] = field(default_factory=dict)
     """Room for plugins, by keys of their own; lives as long as the app is open in this process."""
 
@@ -50,11 +55,23 @@ class AppContext:
         async with self.store.read() as session:
             yield session, await self._current(session)
 
+    async def read(self, work: Callable[[Session, Registry], Coroutine[Any, Any, T]]) -> T:
+        """The result of `work`, a read that awaits nothing but its session and may be run more than once.
+
+        The fast way for reads: the database may run all of it in one go, on whatever thread suits it.
+        """
+
+        async def with_registry(session: Session) -> T:
+            return await work(session, await self._current(session))
+
+        return await self.store.run(with_registry)
+
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[tuple[Transaction, Registry]]:
         """A transaction with the registry that is in force for it; commits when the block ends."""
         async with self.store.write() as tx:
-            yield tx, await self._current(tx)
+            # A writer's own commits do not show in its version, so the row itself is asked.
+            yield tx, await self._checked(tx)
 
     @asynccontextmanager
     async def changing(self) -> AsyncIterator[Catalog]:
@@ -64,7 +81,7 @@ class AppContext:
         force together. When the block raises, nothing has changed.
         """
         async with self.store.schema_change() as tx:
-            current = await self._current(tx)
+            current = await self._checked(tx)
             now = timestamp_text(self.parts.clock.now())
             catalog = Catalog(tx, self.parts.kinds, current.model, now)
             yield catalog
@@ -79,6 +96,19 @@ class AppContext:
         return registry
 
     async def _current(self, session: Session) -> Registry:
+        """The registry in force for what the session sees."""
+        version = await session.version()
+        known = self._by_version.get(version) if version is not None else None
+        if known is not None:
+            return known
+        registry = await self._checked(session)
+        if version is not None:
+            if len(self._by_version) >= _VERSIONS_KEPT:
+                self._by_version.clear()
+            self._by_version[version] = registry
+        return registry
+
+    async def _checked(self, session: Session) -> Registry:
         state = await _STATE.first(session, {"name": STATE_KEY})
         if state is None or state["status"] != "active":
             raise AppNotFound(self.name)

@@ -5,31 +5,35 @@ from __future__ import annotations
 from rocket_kernel.errors import NotFound
 from rocket_kernel.http.messages import Request, Response, data, json_response
 from rocket_kernel.http.router import AccessClass, Route
+from rocket_kernel.metadata.registry import Registry
 from rocket_kernel.query.access import Access
 from rocket_kernel.query.parse import ReadLimits, parse_list, parse_projection
 from rocket_kernel.query.reader import Reader
+from rocket_kernel.store.protocol import Session
 from rocket_kernel.write.perform import WriteOrder, perform
 from rocket_kernel.write.stages import CREATE, DELETE, UPDATE
 
 
 async def list_records(request: Request) -> Response:
-    async with request.app.reading() as (session, registry):
+    async def work(session: Session, registry: Registry) -> Response:
         entity = registry.entity(request.params["entity"]).entity
         access = Access(registry, request.actor)
         access.grant(entity.name)
         query = parse_list(request.parameters, entity, registry.model, access, _limits(request))
         records, total = await Reader(registry, session, access).page(entity, query)
-    meta = {
-        "page": query.page,
-        "per_page": query.per_page,
-        "total": total,
-        "total_pages": -(-total // query.per_page),
-    }
-    return json_response({"data": records, "meta": meta})
+        meta = {
+            "page": query.page,
+            "per_page": query.per_page,
+            "total": total,
+            "total_pages": -(-total // query.per_page),
+        }
+        return json_response({"data": records, "meta": meta})
+
+    return await request.app.read(work)
 
 
 async def get_record(request: Request) -> Response:
-    async with request.app.reading() as (session, registry):
+    async def work(session: Session, registry: Registry) -> Response:
         entity = registry.entity(request.params["entity"]).entity
         access = Access(registry, request.actor)
         access.grant(entity.name)
@@ -39,7 +43,9 @@ async def get_record(request: Request) -> Response:
         if record is None:
             raise NotFound(f"{entity.name} with id {request.params['id']} not found")
         (shown,) = await reader.show(entity, [record], projection)
-    return data(shown)
+        return data(shown)
+
+    return await request.app.read(work)
 
 
 async def create_record(request: Request) -> Response:

@@ -6,8 +6,8 @@ It is replaced whole and never edited; a request keeps the one it started with.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from rocket_kernel.errors import UnknownEntity
 from rocket_kernel.metadata.entity import Entity
@@ -33,6 +33,8 @@ class Registry:
     """Grows with every change of metadata."""
     model: Model
     compiled: Mapping[str, CompiledEntity]
+    memo: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
+    """What was found out about the data at one version of the database; never needed, only faster."""
 
     def entity(self, name: str) -> CompiledEntity:
         """Raises UnknownEntity."""

@@ -17,6 +17,8 @@ from rocket_kernel.store.protocol import Session
 
 Record = dict[str, Any]
 
+_TOTALS_KEPT = 1000
+
 
 async def fetch_records(
     session: Session,
@@ -48,13 +50,27 @@ async def fetch_records(
 async def count_records(
     session: Session, registry: Registry, entity: str, scope: RowScope, *, where: Filter | None = None
 ) -> int:
+    """How many rows `scope` shows. Counting costs most of a list, so a total is kept until anything is committed."""
     builder = SqlBuilder(session.dialect)
     query = QueryCompiler(registry, builder, scope)
     alias, shape = query.alias(), query.shape(entity)
     builder.add(f"SELECT count(*) FROM {shape.table} AS {alias}")
     query.visible(entity, alias, where)
-    rows = await session.fetch(builder.text(), builder.params)
+    text, version = builder.text(), await session.version()
+    key = (text, tuple(builder.params)) if version is not None and _is_hashable(builder.params) else None
+    known = registry.memo.get(key) if key is not None else None
+    if known is not None and known[0] == version:
+        return int(known[1])
+    rows = await session.fetch(text, builder.params)
+    if key is not None:
+        if len(registry.memo) >= _TOTALS_KEPT:
+            registry.memo.clear()
+        registry.memo[key] = (version, rows[0][0])
     return int(rows[0][0])
+
+
+def _is_hashable(params: Sequence[object]) -> bool:
+    return all(isinstance(value, (str, int, float, bool, bytes, type(None))) for value in params)
 
 
 async def fetch_related(

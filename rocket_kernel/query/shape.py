@@ -30,6 +30,9 @@ class Shape:
     def comparable(self, alias: str, name: str) -> str:
         return self.dialect.comparable(self.column(alias, name), self.type(name))
 
+    def sortable(self, alias: str, name: str) -> str:
+        return self.dialect.sortable(self.column(alias, name), self.type(name))
+
     def type(self, name: str) -> ColumnType:
         field = self.entity.fields.get(name)
         return TIMESTAMP if field is None else field.type.column_type(field.precision)

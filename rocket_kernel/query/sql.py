@@ -114,7 +114,7 @@ class QueryCompiler:
         dialect = shape.dialect
         if not key.hops:
             name = key.field.name
-            expression = shape.comparable(alias, name)
+            expression = shape.sortable(alias, name)
             nullable = shape.nullable(name)
             self._add(dialect.order_term(expression, descending=key.descending, nullable=nullable))
             return
@@ -127,7 +127,7 @@ class QueryCompiler:
 
     def _related_value(self, key: SortKey, position: int, shape: Shape, alias: str) -> None:
         if position == len(key.hops):
-            self._add(shape.comparable(alias, key.field.name))
+            self._add(shape.sortable(alias, key.field.name))
             return
         hop = key.hops[position]
         other = self.alias()

@@ -17,6 +17,7 @@ from rocket_kernel.errors import (
     RocketError,
     StorageFull,
     StoreBusy,
+    TransactionConflict,
     Unavailable,
     UniqueViolation,
     ValidationFailed,
@@ -119,10 +120,10 @@ _POSTGRES: dict[str, type[RocketError]] = {
     "22": ValidationFailed,
     "23": ValidationFailed,
     "25006": InternalError,
-    "26": StoreBusy,
+    "26": TransactionConflict,
     "28": Unavailable,
     "3D000": Unavailable,
-    "40": StoreBusy,
+    "40": TransactionConflict,
     "42701": ValidationFailed,
     "42P04": Conflict,
     "42P07": Conflict,
@@ -147,7 +148,7 @@ def _from_postgres(error: asyncpg.PostgresError) -> RocketError:
         return ForeignKeyViolation(table=table)
     if isinstance(error, asyncpg.InvalidCachedStatementError | asyncpg.OutdatedSchemaCacheError):
         # Another process changed the schema; the driver has dropped what it remembered.
-        return StoreBusy()
+        return TransactionConflict()
     return _POSTGRES.get(code, _POSTGRES.get(code[:2], InternalError))()
 
 

@@ -1,7 +1,5 @@
 """Bringing a table to its wanted form, inside a transaction of the caller's."""
 
-
-
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping

@@ -7,8 +7,6 @@ connection with a process number of its own, which is not the one the backend re
 and even single reads run inside a transaction, so that preparing and running meet the same backend.
 """
 
-
-
 from __future__ import annotations
 
 import asyncio
@@ -64,7 +62,7 @@ class PostgresServer:
     async def drop_database(self, name: str) -> None:
         for store in [store for store, database in self._stores.items() if database == name]:
             await self._close(store)
-        async with self._managing() as connection:
+        async with self._managing(dropping=name) as connection:
             await connection.execute(f"DROP DATABASE IF EXISTS {_quoted(name)} WITH (FORCE)")
 
     async def database_exists(self, name: str) -> bool:
@@ -100,7 +98,7 @@ class PostgresServer:
     @asynccontextmanager
     async def _exclusive(self, name: str) -> AsyncIterator[bool]:
         key = int.from_bytes(sha256(f"rocket exclusive {name}".encode()).digest()[:8], signed=True)
-        connection = await self._connect(elsewhere=False)
+        connection = await self._connect(self.management)
         try:
             # A lock of the transaction, not of the session, which a pooler would share out. The transaction is idle
             # for as long as the lock is held, so the server must not end it for that.
@@ -116,21 +114,24 @@ class PostgresServer:
         await store.close()
 
     @asynccontextmanager
-    async def _managing(self) -> AsyncIterator[Connection]:
+    async def _managing(self, *, dropping: str | None = None) -> AsyncIterator[Connection]:
         """A connection to the management database, or to one that is always there when there is none yet."""
-        connection = await self._connect(elsewhere=True)
+        names = dict.fromkeys((self.management, *_ALWAYS_PRESENT))
+        connection = await self._connect(*(name for name in names if name != dropping))
         try:
             with translated():
                 yield connection
         finally:
             await self._disconnect(connection)
 
-    async def _connect(self, *, elsewhere: bool) -> Connection:
+    async def _connect(self, *names: str) -> Connection:
+        """To the first of the databases that exists."""
         with translated():
-            for name in dict.fromkeys((self.management, *_ALWAYS_PRESENT)) if elsewhere else ():
-                with suppress(asyncpg.InvalidCatalogNameError):
+            for name in names[:-1]:
+                # A pooler reports the missing database as a failed connection.
+                with suppress(asyncpg.InvalidCatalogNameError, asyncpg.PostgresConnectionError):
                     return await asyncpg.connect(**self._address(name), statement_cache_size=0)
-            return await asyncpg.connect(**self._address(self.management), statement_cache_size=0)
+            return await asyncpg.connect(**self._address(names[-1]), statement_cache_size=0)
 
     async def _disconnect(self, connection: Connection) -> None:
         with suppress(RocketError), translated():

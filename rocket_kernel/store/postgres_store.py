@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Hashable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from rocket_kernel.errors import InternalError, RocketError
 from rocket_kernel.store.dialects.base import Dialect
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     Pool = asyncpg.Pool[asyncpg.Record]
     Connection = asyncpg.Connection[asyncpg.Record]
     Pooled = PoolConnectionProxy[asyncpg.Record]
+
+T = TypeVar("T")
 
 _READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _READ_ONE = "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY"
@@ -60,6 +62,9 @@ class PostgresSession:
         with translated():
             await self._connection.executemany(sql, rows)
 
+    async def version(self) -> Hashable | None:
+        return None
+
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
         self._savepoints += 1
@@ -99,6 +104,10 @@ class PostgresStore:
         begin = _READ if snapshot else _READ_ONE if self._pooled else None
         return self._transaction(begin, commit=False)
 
+    async def run(self, work: Callable[[Session], Coroutine[Any, Any, T]]) -> T:
+        async with self.read() as session:
+            return await work(session)
+
     def write(self) -> AbstractAsyncContextManager[Transaction]:
         return self._transaction(_WRITE, commit=True)
 
@@ -134,8 +143,10 @@ class PostgresStore:
             raise
         if begin is None:
             await self._pool.release(connection)
+        elif commit:
+            await self._detached(self._finish(connection, commit=True))
         else:
-            await self._detached(self._finish(connection, commit=commit))
+            await self._finish(connection, commit=False)
 
     async def _acquire(self) -> Pooled:
         with translated():
@@ -152,8 +163,8 @@ class PostgresStore:
         try:
             with translated():
                 status = await connection.execute("COMMIT")
-        except RocketError:
-            connection.terminate()
+        except BaseException:
+            _terminate(connection)
             raise
         finally:
             await self._pool.release(connection)
@@ -167,7 +178,13 @@ class PostgresStore:
                 async with asyncio.timeout(_ROLLBACK_LIMIT_S):
                     await connection.execute("ROLLBACK")
         except RocketError:
-            connection.terminate()
+            _terminate(connection)
         finally:
             with suppress(RocketError), translated():
                 await self._pool.release(connection)
+
+
+def _terminate(connection: Pooled) -> None:
+    # A connection that the server closed is out of the pool already, and then the driver refuses to be asked.
+    with suppress(RocketError), translated():
+        connection.terminate()

@@ -6,11 +6,13 @@ Every method raises the store errors of `rocket_kernel.errors` and never a drive
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Hashable, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from rocket_kernel.store.dialects.base import Dialect
+
+T = TypeVar("T")
 
 Row = Sequence[Any]
 """One row by position, in driver values; decode with the dialect."""
@@ -34,6 +36,10 @@ class Session(Protocol):
         """Run one statement once for each row."""
         ...
 
+    async def version(self) -> Hashable | None:
+        """A value that stays the same for as long as nothing at all was committed; None where that is not known."""
+        ...
+
 
 class Transaction(Session, Protocol):
     """A Session inside BEGIN … COMMIT that may write."""
@@ -54,6 +60,14 @@ class Store(Protocol):
 
         Without `snapshot` each statement sees what is committed when it starts; that saves a transaction, and is
         for requests that run one statement. Raises Unavailable when no connection comes free within the time limit.
+        """
+        ...
+
+    async def run(self, work: Callable[[Session], Coroutine[Any, Any, T]]) -> T:
+        """The result of a read that awaits nothing but its session.
+
+        `work` may be run again from the start, and on another thread, so it must change nothing outside itself
+        before its last statement. Raises Unavailable like `read`.
         """
         ...
 

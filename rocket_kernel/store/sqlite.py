@@ -6,15 +6,17 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextvars import copy_context
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from rocket_kernel.errors import (
     ConfigError,
     Conflict,
+    ConnectionLost,
     RocketError,
     StartupError,
-    StoreBusy,
     Unavailable,
     ValidationFailed,
 )
@@ -22,8 +24,12 @@ from rocket_kernel.store.dialects.sqlite import SqliteDialect
 from rocket_kernel.store.failures import translated
 from rocket_kernel.store.file_lock import hold_file_lock
 from rocket_kernel.store.protocol import Session, Store, Transaction
-from rocket_kernel.store.sqlite_connection import SqliteConnection
-from rocket_kernel.store.sqlite_session import SqliteSession
+from rocket_kernel.store.sqlite_connection import SqliteConnection, connect
+from rocket_kernel.store.sqlite_inline import InlineReader, InlineSession, TooSlow, Work, drive, next_serial
+from rocket_kernel.store.sqlite_session import SqliteSession, roll_back_now
+from rocket_kernel.store.sqlite_writer import GroupWriter
+
+T = TypeVar("T")
 
 # json_each and RETURNING are part of every build from here on.
 _OLDEST = (3, 38)
@@ -112,12 +118,14 @@ class SqliteStore:
         self.path = path
         self._connect = partial(SqliteConnection.open, path, synchronous=synchronous, busy_timeout_s=write_timeout_s)
         self._acquire_timeout_s = acquire_timeout_s
-        self._write_timeout_s = write_timeout_s
         self._free_readers = asyncio.Semaphore(readers)
         self._idle_readers: list[SqliteConnection] = []
         self._readers: set[SqliteConnection] = set()
-        self._turn = asyncio.Lock()
-        self._writer: SqliteConnection | None = None
+        self._writer = GroupWriter(partial(self._opened, read_only=False), self.dialect, timeout_s=write_timeout_s)
+        self._inline = InlineReader(
+            partial(connect, path, read_only=True, synchronous=synchronous, busy_timeout_s=write_timeout_s),
+            self.dialect,
+        )
         self._closed = False
 
     @asynccontextmanager
@@ -135,23 +143,21 @@ class SqliteStore:
         finally:
             self._free_readers.release()
 
-    @asynccontextmanager
-    async def write(self) -> AsyncIterator[Transaction]:
-        await _in_time(self._turn, self._write_timeout_s, StoreBusy)
+    async def run(self, work: Work[T]) -> T:
+        """On the event loop's thread when the work is short, else in one go on a connection's thread."""
+        if self._closed:
+            raise ConnectionLost
         try:
-            session = SqliteSession(await self._open_writer(), self.dialect, begin="BEGIN IMMEDIATE")
-            try:
-                yield session
-            except BaseException:
-                session.rollback()
-                raise
-            await session.commit()
-        finally:
-            self._turn.release()
+            return self._inline.run(work)
+        except TooSlow:
+            return await self._run_in_thread(work)
+
+    def write(self) -> AbstractAsyncContextManager[Transaction]:
+        return self._writer.member()
 
     def schema_change(self) -> AbstractAsyncContextManager[Transaction]:
         # A writer is alone over all processes anyway.
-        return self.write()
+        return self._writer.alone()
 
     async def ping(self) -> None:
         async with self.read(snapshot=False) as session:
@@ -160,23 +166,34 @@ class SqliteStore:
     async def close(self) -> None:
         """Sessions still running end with ConnectionLost."""
         self._closed = True
-        # The last connection to close folds the log into the file, which a reader may not do.
-        for connection in [*self._readers, *([self._writer] if self._writer else ())]:
+        self._inline.close()
+        for connection in self._readers:
             with suppress(RocketError), translated():
                 await connection.close()
         self._readers.clear()
         self._idle_readers.clear()
-        self._writer = None
+        # The last connection to close folds the log into the file, which a reader may not do.
+        with suppress(RocketError), translated():
+            await self._writer.close()
 
     async def _open_reader(self) -> SqliteConnection:
         connection = await self._opened(read_only=True)
         self._readers.add(connection)
         return connection
 
-    async def _open_writer(self) -> SqliteConnection:
-        if self._writer is None:
-            self._writer = await self._opened(read_only=False)
-        return self._writer
+    async def _run_in_thread(self, work: Work[T]) -> T:
+        await _in_time(self._free_readers, self._acquire_timeout_s, Unavailable)
+        try:
+            connection = self._idle_readers.pop() if self._idle_readers else await self._open_reader()
+            try:
+                context = copy_context()
+                return await connection.run(lambda raw: context.run(_read_once, work, self.dialect, raw))
+            finally:
+                connection.post(roll_back_now)
+                if not self._closed:
+                    self._idle_readers.append(connection)
+        finally:
+            self._free_readers.release()
 
     async def _opened(self, *, read_only: bool) -> SqliteConnection:
         if self._closed:
@@ -193,6 +210,13 @@ async def _in_time(gate: asyncio.Semaphore | asyncio.Lock, limit_s: float, late:
             await gate.acquire()
     except TimeoutError:
         raise late from None
+
+
+def _read_once(work: Work[T], dialect: SqliteDialect, connection: sqlite3.Connection) -> T:
+    roll_back_now(connection)
+    connection.execute("BEGIN")
+    # The serial is used up with this read: totals and registries are remembered for the inline reader only.
+    return drive(work(InlineSession(connection, dialect, serial=next_serial())))
 
 
 def _create(path: Path) -> None:

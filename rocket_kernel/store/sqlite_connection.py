@@ -30,7 +30,7 @@ class SqliteConnection(aiosqlite.Connection):
     """
 
     def __init__(self, path: Path, *, read_only: bool, synchronous: str, busy_timeout_s: float) -> None:
-        connector = partial(_connect, path, read_only=read_only, synchronous=synchronous, busy_timeout_s=busy_timeout_s)
+        connector = partial(connect, path, read_only=read_only, synchronous=synchronous, busy_timeout_s=busy_timeout_s)
         super().__init__(connector, iter_chunk_size=64)
         # A process that dies of an error at start must not hang on a connection nobody closed.
         self._thread.daemon = True
@@ -56,6 +56,13 @@ class SqliteConnection(aiosqlite.Connection):
                 connection.interrupt()
             raise
 
+    @property
+    def inline(self) -> sqlite3.Connection:
+        """For statements on the caller's thread, while nothing is handed over and nobody else has the connection."""
+        if self._connection is None:
+            raise ConnectionLost
+        return self._connection
+
     def post(self, work: Callable[[sqlite3.Connection], object]) -> None:
         """Run `work` after everything handed over before, without waiting for it."""
         connection = self._connection
@@ -63,7 +70,7 @@ class SqliteConnection(aiosqlite.Connection):
             self._tx.put_nowait((None, partial(work, connection)))
 
 
-def _connect(path: Path, *, read_only: bool, synchronous: str, busy_timeout_s: float) -> sqlite3.Connection:
+def connect(path: Path, *, read_only: bool, synchronous: str, busy_timeout_s: float) -> sqlite3.Connection:
     # mode=rw: a database that was dropped must not come back as an empty file.
     connection = sqlite3.connect(
         f"{path.absolute().as_uri()}?mode=rw",
@@ -71,6 +78,8 @@ def _connect(path: Path, *, read_only: bool, synchronous: str, busy_timeout_s: f
         timeout=busy_timeout_s,
         isolation_level=None,
         cached_statements=_CACHED_STATEMENTS,
+        # Used by one thread at a time: its own, or the event loop's while its own has nothing to do.
+        check_same_thread=False,
     )
     try:
         for name, function in sql_functions().items():

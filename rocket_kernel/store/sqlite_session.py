@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Hashable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Literal, TypeVar
@@ -56,16 +56,19 @@ class SqliteSession:
             raise
         await self.execute(f"RELEASE {name}")
 
+    async def version(self) -> Hashable | None:
+        return None
+
     async def commit(self) -> None:
         self._ended = True
         if self._started:
-            await self._connection.run(_commit, interruptible=False)
+            await self._connection.run(commit_now, interruptible=False)
 
     def rollback(self) -> None:
         """Hands the rollback over and returns; nothing can use the connection before it has run."""
         self._ended = True
         if self._started and self._begin is not None:
-            self._connection.post(_rollback)
+            self._connection.post(roll_back_now)
 
     async def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
         if self._ended:
@@ -76,7 +79,7 @@ class SqliteSession:
     def _inside(self, work: Callable[[sqlite3.Connection], T], first: bool, connection: sqlite3.Connection) -> T:
         if self._begin is not None:
             if first:
-                _rollback(connection)
+                roll_back_now(connection)
                 connection.execute(self._begin)
             elif not connection.in_transaction:
                 raise TransactionEnded
@@ -106,16 +109,16 @@ def _undo(name: str, connection: sqlite3.Connection) -> None:
         connection.execute(f"RELEASE {name}")
 
 
-def _commit(connection: sqlite3.Connection) -> None:
+def commit_now(connection: sqlite3.Connection) -> None:
     if not connection.in_transaction:
         raise TransactionEnded
     try:
         connection.execute("COMMIT")
     except BaseException:
-        _rollback(connection)
+        roll_back_now(connection)
         raise
 
 
-def _rollback(connection: sqlite3.Connection) -> None:
+def roll_back_now(connection: sqlite3.Connection) -> None:
     if connection.in_transaction:
         connection.execute("ROLLBACK")

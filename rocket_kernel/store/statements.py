@@ -1,7 +1,5 @@
 """Text of the plain statements: one table, named columns, equality. Values are parameters in column order."""
 
-
-
 from __future__ import annotations
 
 from collections.abc import Sequence

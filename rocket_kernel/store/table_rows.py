@@ -3,8 +3,6 @@
 A condition is a mapping from column to what it must be: a value, None for NULL, a list for "one of", or a Comparison.
 """
 
-
-
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -94,9 +94,7 @@ def _fill_auto(write: Write, field: Field) -> None:
 def _check_required(write: Write, field: Field) -> None:
     if not field.demanded or write.record.get(field.name) not in (None, ""):
         return
-    if any(error.field == _path(write, field.name) and error.rule == "type" for error in write.errors):
-        return
-    if not _is_exempt(write, field):
+    if not _has_finding(write, field.name) and not _is_exempt(write, field):
         write.fail(f"{field.name} is required", field=field.name, rule="required")
 
 
@@ -109,8 +107,9 @@ def _is_exempt(write: Write, field: Field) -> bool:
     return field.name in write.compiled.pipeline.fills or _leads_to_parent(write, field)
 
 
-def _path(write: Write, name: str) -> str:
-    return f"{write.path}.{name}" if write.path else name
+def _has_finding(write: Write, name: str) -> bool:
+    path = f"{write.path}.{name}" if write.path else name
+    return any(error.field == path for error in write.errors)
 
 
 def _fill_key(write: Write, new_id: NewId) -> None:
@@ -119,7 +118,7 @@ def _fill_key(write: Write, new_id: NewId) -> None:
     if entity.generated_key:
         # Numbers are the database's to give; the column is left out of the INSERT.
         write.record[name] = new_id() if entity.primary_key.type in ("uuid", "string") else None
-    elif write.record.get(name) in (None, "") and not write.errors:
+    elif write.record.get(name) in (None, "") and not _has_finding(write, name):
         write.fail(f"{name} is required", field=name, rule="required")
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rocket_kernel.call import Call
-from rocket_kernel.errors import Conflict, Forbidden, StoreBusy
+from rocket_kernel.errors import Conflict, Forbidden, TransactionConflict
 from rocket_kernel.metadata.entity import DELETED_AT
 from rocket_kernel.metadata.registry import Registry
 from rocket_kernel.query.access import Access, FullAccess
@@ -52,7 +52,7 @@ async def perform(app: AppContext, order: WriteOrder, call: Call) -> Record:
     for attempt in range(_ATTEMPTS):
         try:
             return await _attempt(app, order, call)
-        except StoreBusy as busy:
+        except TransactionConflict as busy:
             if attempt == _ATTEMPTS - 1:
                 raise Conflict from busy
             await asyncio.sleep(_PAUSE_S * 2**attempt)

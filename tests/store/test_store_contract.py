@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import signal
 import sys
 import textwrap
@@ -21,6 +22,7 @@ from rocket_kernel.errors import (
     ForeignKeyViolation,
     InternalError,
     NotNullViolation,
+    StorageFull,
     StoreBusy,
     Unavailable,
     UniqueViolation,
@@ -31,6 +33,7 @@ from rocket_kernel.store.migrate import apply_table
 from rocket_kernel.store.protocol import Server, Session, Store
 from rocket_kernel.store.sqlite import SqliteServer
 from rocket_kernel.store.table_rows import TableRows
+from rocket_kernel.testing.postgres import postgres_address
 
 TEXT = ColumnType(Storage.TEXT)
 INTEGER = ColumnType(Storage.INTEGER)
@@ -280,6 +283,62 @@ async def test_values_that_no_driver_can_pass_on(items: Store, value: object) ->
             await put(items, 1, str(value))
 
 
+# Trouble
+
+
+async def test_a_full_disk_fails_writes_and_goes_by(tmp_path: Path) -> None:
+    server = SqliteServer(tmp_path)
+    await server.create_database("full")
+    store = await server.open("full", pool_size=1)
+    async with store.write() as tx:
+        await apply_table(tx, PARENTS)
+        await apply_table(tx, ITEMS)
+        await ROWS.insert(tx, {"id": 1, "name": "a"})
+    async with store.write() as tx:
+        (pages,) = (await tx.fetch("PRAGMA page_count"))[0]
+        await tx.fetch(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(StorageFull):
+        await put(store, 2, "x" * 100_000)
+    assert await names(store) == ["a"]
+    async with store.write() as tx:
+        await tx.fetch("PRAGMA max_page_count = 100000")
+    await put(store, 2, "x" * 100_000)
+    await server.close()
+
+
+async def test_a_transaction_that_the_database_ended_runs_nothing_more(tmp_path: Path) -> None:
+    server = SqliteServer(tmp_path)
+    await server.create_database("ended")
+    store = await server.open("ended", pool_size=1)
+    with pytest.raises(Unavailable):
+        async with store.write() as tx:
+            await tx.execute("CREATE TABLE t (a)")
+            await tx.execute("ROLLBACK")
+            await tx.execute("CREATE TABLE u (a)")
+    async with store.read() as session:
+        assert await session.fetch("SELECT name FROM sqlite_schema") == []
+    await server.close()
+
+
+async def test_a_connection_that_breaks_is_replaced() -> None:
+    name = f"test_{secrets.token_hex(6)}"
+    server = postgres_address().server()
+    await server.create_database(name)
+    store = await server.open(name, pool_size=2)
+    kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    with pytest.raises(ConnectionLost):
+        async with store.write() as tx:
+            await tx.execute("CREATE TABLE t (a INTEGER)")
+            async with store.read() as other:
+                await other.fetch(kill)
+            await tx.execute("INSERT INTO t VALUES (1)")
+    await store.ping()
+    async with store.read() as session:
+        assert await session.fetch("SELECT to_regclass('t')::text") == [(None,)]
+    await server.drop_database(name)
+    await server.close()
+
+
 # Waiting
 
 
@@ -419,6 +478,19 @@ async def test_a_closed_store(server: Server, store: Store) -> None:
     await server.close()
     with pytest.raises((Unavailable, ConnectionLost)):
         await store.ping()
+
+
+async def test_a_server_makes_its_own_management_database() -> None:
+    name = f"test_{secrets.token_hex(6)}"
+    server = postgres_address().server(management=name)
+    assert not await server.database_exists(name)
+    await server.create_database(name)
+    async with server.exclusive("jobs") as had:
+        assert had
+    await (await server.open(name, pool_size=1)).ping()
+    await server.drop_database(name)
+    assert not await server.database_exists(name)
+    await server.close()
 
 
 @pytest.mark.parametrize("name", ["../x", "a/b", "", ".", "a.b", "ä"])

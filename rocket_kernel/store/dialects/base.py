@@ -74,6 +74,10 @@ class Dialect(ABC):
         Used on columns and on placeholders alike.
         """
 
+    def sortable(self, expression: str, type: ColumnType) -> str:
+        """As `comparable`, for ORDER BY alone: an expression that is cheaper and orders the same."""
+        return self.comparable(expression, type)
+
     @abstractmethod
     def member_of(self, expression: str, placeholder: str, type: ColumnType) -> str:
         """`expression` (already `comparable`) is one of the values of the single list parameter."""

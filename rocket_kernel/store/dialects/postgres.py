@@ -3,8 +3,6 @@
 Every parameter type is built in, so the driver needs no look-up of types and no state in the session.
 """
 
-
-
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,7 +1,5 @@
 """Reading PostgreSQL's catalogue. Only the schema in which our statements make tables is looked at."""
 
-
-
 from __future__ import annotations
 
 from collections.abc import Sequence

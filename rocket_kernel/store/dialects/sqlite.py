@@ -4,8 +4,6 @@ Its columns know four types, ours eleven. So each column carries its own type in
 (`"born" TEXT /* date */`), which SQLite keeps and migration reads; columns without one were made by hand.
 """
 
-
-
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -69,6 +67,12 @@ class SqliteDialect(Dialect):
 
     def comparable(self, expression: str, type: ColumnType) -> str:
         return f"{DECIMAL_KEY}({expression})" if type.storage is Storage.DECIMAL else expression
+
+    def sortable(self, expression: str, type: ColumnType) -> str:
+        if type.storage is Storage.DECIMAL and type.precision is not None:
+            # With a fixed number of fraction digits the text without its point is an integer of at most 18 digits.
+            return f"CAST(replace({expression}, '.', '') AS INTEGER)"
+        return self.comparable(expression, type)
 
     def member_of(self, expression: str, placeholder: str, type: ColumnType) -> str:
         return f"{expression} IN (SELECT value FROM json_each({placeholder}))"

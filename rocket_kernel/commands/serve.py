@@ -1,0 +1,55 @@
+"""`rocket serve`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+import rocket_kernel
+from rocket_kernel.commands.options import configuration_options, read_config
+from rocket_kernel.commands.work import work
+from rocket_kernel.kernel import Kernel
+from rocket_kernel.serving.address import claim, resolve
+from rocket_kernel.serving.application import build_kernel, require_safe_address
+from rocket_kernel.serving.banner import banner
+from rocket_kernel.serving.logs import configure_logging
+from rocket_kernel.serving.options import ServeOptions
+from rocket_kernel.serving.servers import PREFERENCE, choose_server
+
+
+@click.command()
+@configuration_options
+@click.option("--host", help="Name or address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), help="0 takes a free port.")
+@click.option("--workers", type=click.IntRange(1), help="Number of processes.")
+@click.option("--server", type=click.Choice(["auto", *PREFERENCE]), help="HTTP server; auto takes the fastest.")
+@click.option("--allow-default-passwords", is_flag=True, help="Start even though a well-known password is in force.")
+def serve(
+    config_path: Path | None,
+    data_dir: str | None,
+    host: str | None,
+    port: int | None,
+    workers: int | None,
+    server: str | None,
+    *,
+    allow_default_passwords: bool,
+) -> None:
+    """Serve until SIGTERM or Ctrl-C; running requests may finish."""
+    config = read_config(config_path, data_dir, host=host, port=port, workers=workers, server=server)
+    options = ServeOptions(config, allow_default_passwords=allow_default_passwords)
+    http_server = choose_server(config.server.server)
+    address = resolve(config.server.host, config.server.port)
+    # Everything that can stop the start is tried here, once, rather than in every worker.
+    kernel = build_kernel(options)
+    require_safe_address(kernel, address)
+    bound, address = claim(address)
+    configure_logging()
+    work(kernel, _nothing)
+    version = rocket_kernel.__version__
+    click.echo(banner(kernel, address, version=version, server=str(http_server)), err=True)
+    http_server.serve(options, bound)
+
+
+async def _nothing(_kernel: Kernel) -> None:
+    return None

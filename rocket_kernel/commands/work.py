@@ -1,0 +1,28 @@
+"""Work on the databases without a server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from rocket_kernel.kernel import Kernel
+
+T = TypeVar("T")
+
+
+def work(kernel: Kernel, task: Callable[[Kernel], Awaitable[T]]) -> T:
+    """Start the kernel, run the task, stop the kernel. A server may run on the same databases meanwhile."""
+    return asyncio.run(_run(kernel, task))
+
+
+async def _run(kernel: Kernel, task: Callable[[Kernel], Awaitable[T]]) -> T:
+    try:
+        await kernel.start()
+    except BaseException:
+        await kernel.apps.stop()
+        raise
+    try:
+        return await task(kernel)
+    finally:
+        await kernel.stop()

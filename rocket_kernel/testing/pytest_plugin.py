@@ -1,0 +1,117 @@
+"""Rocket's pytest fixtures, found by the entry point `rocket`.
+
+Everything of Rocket is imported when a fixture is first used, so that runs without Rocket pay nothing and coverage
+sees the imports. Tests that use no fixture of Rocket are left alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import pytest_asyncio
+
+if TYPE_CHECKING:
+    from rocket_kernel.testing import Client, Database, FakeClock, RunningKernel, StartKernel
+    from rocket_kernel.testing.spare_databases import SpareDatabases
+
+pytest.register_assert_rewrite("rocket_kernel.testing.assertions", "rocket_kernel.testing.plugin_suite")
+
+APP = "shop"
+"""The app of the fixture `client`."""
+
+# A task that was just cancelled or is about to end needs a few turns of the loop.
+_TURNS_TO_END = 20
+
+
+@pytest.fixture
+def rocket_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No `ROCKET_*` variable of the developer reaches the test, but those for tests do."""
+    for name in os.environ:
+        if name.startswith("ROCKET_") and not name.startswith("ROCKET_TEST_"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def rocket_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working directory of the test: a temporary folder."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest_asyncio.fixture
+async def rocket_tasks() -> AsyncIterator[None]:
+    """Fails the test when a task is left running after it."""
+    before = asyncio.all_tasks()
+    yield
+    left: set[asyncio.Task[object]] = set()
+    for _ in range(_TURNS_TO_END):
+        left = asyncio.all_tasks() - before - {asyncio.current_task()}  # type: ignore[arg-type]
+        if not left:
+            return
+        await asyncio.sleep(0)
+    names = sorted(str(task.get_coro()) for task in left)
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)
+    pytest.fail(f"tasks left running: {', '.join(names)}")
+
+
+@pytest.fixture
+def rocket_hygiene(rocket_environment: None, rocket_folder: Path, rocket_tasks: None) -> None:
+    """All of the above; every fixture that starts something depends on it."""
+
+
+@pytest.fixture
+def clock(rocket_environment: None, rocket_folder: Path) -> FakeClock:
+    """Stands still until the test moves it. Kernels of the test go by it."""
+    from rocket_kernel.testing import FakeClock
+
+    return FakeClock()
+
+
+@pytest.fixture(scope="session")
+def rocket_spare_databases() -> Iterator[SpareDatabases]:
+    from rocket_kernel.testing.postgres import postgres_address
+    from rocket_kernel.testing.spare_databases import SpareDatabases
+
+    spares = SpareDatabases(postgres_address())
+    yield spares
+    asyncio.run(spares.drop())
+
+
+@pytest_asyncio.fixture(params=["sqlite", "postgres"])
+async def database(request: pytest.FixtureRequest, rocket_hygiene: None, tmp_path: Path) -> AsyncIterator[Database]:
+    """Both databases in turn: a test that uses this fixture, or one that is built on it, runs on each."""
+    from rocket_kernel.testing.databases import make_database
+
+    spares = request.getfixturevalue("rocket_spare_databases") if request.param == "postgres" else None
+    made = make_database(request.param, tmp_path / "data", spares)
+    yield made
+    await made.drop()
+
+
+@pytest_asyncio.fixture
+async def start_kernel(database: Database, clock: FakeClock) -> AsyncIterator[StartKernel]:
+    """A function that starts kernels: `await start_kernel([MyPlugin], config={"limits.max_per_page": 10})`."""
+    from rocket_kernel.testing import StartKernel
+
+    async with AsyncExitStack() as started:
+        yield StartKernel(database, clock, started)
+
+
+@pytest_asyncio.fixture
+async def kernel(start_kernel: StartKernel) -> RunningKernel:
+    """A running kernel without plugins."""
+    return await start_kernel()
+
+
+@pytest_asyncio.fixture
+async def client(kernel: RunningKernel) -> Client:
+    """A client of a new app on a kernel without plugins."""
+    return await kernel.client.app(APP)

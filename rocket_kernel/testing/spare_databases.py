@@ -1,0 +1,102 @@
+"""PostgreSQL databases that tests hand on to each other: emptying one takes a tenth of the time of making one."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+
+import asyncpg
+
+from rocket_kernel.errors import Conflict
+from rocket_kernel.store.protocol import Server, Store
+from rocket_kernel.testing.postgres import PostgresAddress
+
+_EMPTY = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid();
+DROP SCHEMA public CASCADE;
+CREATE SCHEMA public;
+"""
+
+
+@dataclass(slots=True)
+class SpareDatabases:
+    """Of one process. `take` and `give_back` go by the names the server knows."""
+
+    address: PostgresAddress
+    _spare: list[str] = field(default_factory=list)
+
+    async def take(self) -> str:
+        """An empty database, used before or new."""
+        if self._spare:
+            return self._spare.pop()
+        name = f"rocket_spare_{secrets.token_hex(6)}"
+        server = self.address.server()
+        try:
+            await server.create_database(name)
+        finally:
+            await server.close()
+        return name
+
+    async def give_back(self, name: str) -> None:
+        """Empty it; connections that are still open to it end."""
+        connection = await asyncpg.connect(
+            host=self.address.host,
+            port=self.address.port,
+            user=self.address.user,
+            password=self.address.password,
+            database=name,
+            statement_cache_size=0,
+        )
+        try:
+            await connection.execute(_EMPTY)
+        finally:
+            await connection.close()
+        self._spare.append(name)
+
+    async def drop(self) -> None:
+        server = self.address.server()
+        try:
+            while self._spare:
+                await server.drop_database(self._spare.pop())
+        finally:
+            await server.close()
+
+
+class RecyclingServer:
+    """A Server whose databases are spare ones under the names that the kernel gives them.
+
+    So apps of one name in two tests, or in two processes that test on one server, never meet. What the kernel drops is
+    really dropped, because another kernel of the test may have it open.
+    """
+
+    def __init__(self, server: Server, spares: SpareDatabases, taken: dict[str, str], scope: str) -> None:
+        self._server = server
+        self._spares = spares
+        self._taken = taken
+        self._scope = scope
+        self._turn = asyncio.Lock()
+
+    async def create_database(self, name: str) -> None:
+        async with self._turn:
+            if name in self._taken:
+                raise Conflict(f"database {name} exists")
+            self._taken[name] = await self._spares.take()
+
+    async def drop_database(self, name: str) -> None:
+        physical = self._taken.pop(name, None)
+        if physical is not None:
+            await self._server.drop_database(physical)
+
+    async def database_exists(self, name: str) -> bool:
+        return name in self._taken
+
+    async def open(self, name: str, *, pool_size: int) -> Store:
+        return await self._server.open(self._taken.get(name, f"{self._scope}_{name}"), pool_size=pool_size)
+
+    def exclusive(self, name: str) -> AbstractAsyncContextManager[bool]:
+        return self._server.exclusive(f"{self._scope}/{name}")
+
+    async def close(self) -> None:
+        await self._server.close()

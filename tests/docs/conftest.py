@@ -1,0 +1,197 @@
+"""What the pages of the documentation are checked with: their blocks, and a server process that answers their commands.
+
+A command is a fenced block with the info string `sh tour`. Behind it may stand a block `json 201`: the status and the
+body that the command must be answered with. In a shown body the text "…" stands for any value, and times and UUIDs
+are compared by form only.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+ADDRESS = "localhost:8080"
+"""Where the pages say that the server is."""
+
+ANYTHING = "…"
+_FENCE = re.compile(r"^```(?P<info>[^\n`]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+_TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z")
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_START_S = 30
+
+# Like `rocket serve` without plugins, whatever else is installed beside the kernel.
+_SERVE = """
+import asyncio, sys
+from pathlib import Path
+from hypercorn.asyncio import serve
+from hypercorn.config import Config as ServerConfig
+from rocket_kernel import create_app, load_config, make_kernel
+kernel = make_kernel(load_config(environ={}, cwd=Path.cwd()), plugins=())
+server = ServerConfig()
+server.bind = [sys.argv[1]]
+asyncio.run(serve(create_app(kernel), server))
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A fenced block of a page."""
+
+    info: str
+    text: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """A command of a page with the answer that is shown for it, if there is one."""
+
+    where: str
+    command: str
+    status: int | None
+    body: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    path: Path
+
+    @property
+    def text(self) -> str:
+        return self.path.read_text(encoding="utf-8")
+
+    def blocks(self, info: str = "") -> list[Block]:
+        """Those whose info string begins with `info`, in order."""
+        text = self.text
+        return [
+            Block(found["info"].strip(), found["text"], text.count("\n", 0, found.start()) + 1)
+            for found in _FENCE.finditer(text)
+            if found["info"].startswith(info)
+        ]
+
+    def section(self, heading: str) -> str:
+        """The text between a heading and the next one of its level or above."""
+        level = heading.partition(" ")[0]
+        found = re.search(rf"^{re.escape(heading)}$(?P<text>.*?)(?=^#{{1,{len(level)}}} |\Z)", self.text, re.M | re.S)
+        assert found is not None, f"{self.path.name} has no heading {heading!r}"
+        return found["text"]
+
+    def table(self, heading: str) -> list[list[str]]:
+        """The rows of the first table under a heading, without its head; cells as they are written."""
+        lines = [line for line in self.section(heading).splitlines()]
+        start = next(number for number, line in enumerate(lines) if line.startswith("|"))
+        rows: list[list[str]] = []
+        for line in lines[start:]:
+            if not line.startswith("|"):
+                break
+            rows.append([cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]])
+        return rows[2:]
+
+    def exchanges(self) -> list[Exchange]:
+        found: list[Exchange] = []
+        blocks = self.blocks()
+        for block, following in zip(blocks, [*blocks[1:], None], strict=True):
+            if block.info != "sh tour":
+                continue
+            status = body = None
+            if following is not None and (shown := re.fullmatch(r"json (\d{3})", following.info)):
+                status, body = int(shown[1]), json.loads(following.text)
+            found.append(Exchange(f"{self.path.name}:{block.line}", block.text, status, body))
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class ServerProcess:
+    """A real server with nothing in it yet."""
+
+    address: str
+    folder: Path
+
+    def check(self, exchange: Exchange) -> None:
+        """Run the command; the answer must be the one that is shown, with the same members in the same order."""
+        command = exchange.command.replace(ADDRESS, self.address)
+        # curl reads `.curlrc` from CURL_HOME; what it adds is the status behind the body.
+        environment = {**os.environ, "CURL_HOME": str(self.folder)}
+        done = subprocess.run(
+            ["sh", "-euc", command], cwd=self.folder, env=environment, capture_output=True, text=True, timeout=60
+        )
+        assert done.returncode == 0, f"{exchange.where}: {done.stderr}"
+        if exchange.status is None:
+            return
+        text, _, status = done.stdout.rstrip("\n").rpartition("\n")
+        assert int(status) == exchange.status, f"{exchange.where}: {done.stdout}"
+        found = differences(exchange.body, json.loads(text))
+        assert not found, "\n".join([f"{exchange.where}: the answer is not the one shown", *found, text])
+
+
+def differences(shown: Any, real: Any, at: str = "$") -> list[str]:
+    """Where a real answer is not what the page shows; in words."""
+    if shown == ANYTHING:
+        return []
+    if isinstance(shown, dict) and isinstance(real, dict):
+        if list(shown) != list(real):
+            return [f"{at}: members {list(shown)} are shown, {list(real)} came"]
+        return [found for name in shown for found in differences(shown[name], real[name], f"{at}.{name}")]
+    if isinstance(shown, list) and isinstance(real, list):
+        if len(shown) != len(real):
+            return [f"{at}: {len(shown)} items are shown, {len(real)} came"]
+        pairs = enumerate(zip(shown, real, strict=True))
+        return [found for number, (one, other) in pairs for found in differences(one, other, f"{at}[{number}]")]
+    same = type(shown) is type(real) and (shown == real or _of_one_form(shown, real))
+    return [] if same else [f"{at}: {shown!r} is shown, {real!r} came"]
+
+
+def _of_one_form(shown: Any, real: Any) -> bool:
+    if not isinstance(shown, str):
+        return False
+    return any(form.fullmatch(shown) and form.fullmatch(real) for form in (_TIME, _UUID))
+
+
+@pytest.fixture(scope="session")
+def page() -> Callable[[str], Page]:
+    """A page of the documentation by its path in the repository."""
+    return lambda path: Page(ROOT / path)
+
+
+@pytest.fixture
+def server_process(tmp_path: Path) -> Iterator[ServerProcess]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    (tmp_path / ".curlrc").write_text('silent\nshow-error\nnoproxy = "*"\nwrite-out = "\\n%{http_code}\\n"\n')
+    with (tmp_path / "server.log").open("w") as log:
+        process = subprocess.Popen([sys.executable, "-c", _SERVE, address], cwd=tmp_path, stdout=log, stderr=log)
+    try:
+        _await_health(address, process, tmp_path / "server.log")
+        yield ServerProcess(address, tmp_path)
+    finally:
+        process.terminate()
+        process.wait(timeout=60)
+
+
+def _await_health(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    end = time.monotonic() + _START_S
+    while time.monotonic() < end and process.poll() is None:
+        connection = HTTPConnection(address, timeout=5)
+        try:
+            connection.request("GET", "/health")
+            assert connection.getresponse().status == 200
+            return
+        except OSError:
+            time.sleep(0.05)
+        finally:
+            connection.close()
+    pytest.fail(f"the server did not start: {log.read_text()}")
