@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Coroutine, Hashable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -15,13 +15,14 @@ from rocket_kernel.errors import AppNotFound
 from rocket_kernel.metadata.catalog import Catalog, load_model
 from rocket_kernel.metadata.registry import Registry
 from rocket_kernel.parts import Parts
-from rocket_kernel.store.protocol import Session, Store, Transaction
+from rocket_kernel.store.dialects.base import Dialect
+from rocket_kernel.store.protocol import Check, Session, Stale, Store, Transaction
 from rocket_kernel.store.table_rows import TableRows
 
 T = TypeVar("T")
 
 _STATE = TableRows(STATE)
-_VERSIONS_KEPT = 64
+_LOOKS = 3
 
 
 @dataclass(slots=True, eq=False)
@@ -33,10 +34,13 @@ class AppContext:
     store: Store
     parts: Parts
     registry: Registry
-    _by_version: dict[Hashable, Registry] = field(default_factory=dict)
-    """Which registry goes with which state of the database, where sessions can tell its state for nothing."""
     stash: dict[Any, Any] = field(default_factory=dict)
     """Room for plugins, by keys of their own; lives as long as the app is open in this process."""
+
+    _state_sql: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._state_sql = state_statement(self.store.dialect)
 
     @property
     def limits(self) -> LimitsConfig:
@@ -58,20 +62,25 @@ class AppContext:
     async def read(self, work: Callable[[Session, Registry], Coroutine[Any, Any, T]]) -> T:
         """The result of `work`, a read that awaits nothing but its session and may be run more than once.
 
-        The fast way for reads: the database may run all of it in one go, on whatever thread suits it.
+        The fast way for reads: the database runs all of it in one go, on whatever thread suits it, and tells on the
+        way whether the registry is still in force.
         """
-
-        async def with_registry(session: Session) -> T:
-            return await work(session, await self._current(session))
-
-        return await self.store.run(with_registry)
+        for _ in range(_LOOKS):
+            registry = self.registry
+            check = Check(self._state_sql, (registry.revision, "active"))
+            try:
+                return await self.store.run(_bound(work, registry), check)
+            except Stale:
+                async with self.reading():
+                    pass  # entering it brings the registry up to date, or raises AppNotFound
+        async with self.reading() as (session, registry):
+            return await work(session, registry)
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[tuple[Transaction, Registry]]:
         """A transaction with the registry that is in force for it; commits when the block ends."""
         async with self.store.write() as tx:
-            # A writer's own commits do not show in its version, so the row itself is asked.
-            yield tx, await self._checked(tx)
+            yield tx, await self._current(tx)
 
     @asynccontextmanager
     async def changing(self) -> AsyncIterator[Catalog]:
@@ -81,7 +90,7 @@ class AppContext:
         force together. When the block raises, nothing has changed.
         """
         async with self.store.schema_change() as tx:
-            current = await self._checked(tx)
+            current = await self._current(tx)
             now = timestamp_text(self.parts.clock.now())
             catalog = Catalog(tx, self.parts.kinds, current.model, now)
             yield catalog
@@ -96,23 +105,8 @@ class AppContext:
         return registry
 
     async def _current(self, session: Session) -> Registry:
-        """The registry in force for what the session sees."""
-        version = await session.version()
-        known = self._by_version.get(version) if version is not None else None
-        if known is not None:
-            return known
-        registry = await self._checked(session)
-        if version is not None:
-            if len(self._by_version) >= _VERSIONS_KEPT:
-                self._by_version.clear()
-            self._by_version[version] = registry
-        return registry
-
-    async def _checked(self, session: Session) -> Registry:
-        state = await _STATE.first(session, {"name": STATE_KEY})
-        if state is None or state["status"] != "active":
-            raise AppNotFound(self.name)
-        revision = state["revision"]
+        """The registry in force for what the session sees. Raises AppNotFound."""
+        revision = await _read_revision(session, self._state_sql, self.name)
         if revision == self.registry.revision:
             return self.registry
         return await self._reload(session, revision)
@@ -132,7 +126,25 @@ async def load_registry(session: Session, revision: int, parts: Parts) -> Regist
 async def open_registry(store: Store, parts: Parts, name: str) -> Registry:
     """The registry of an app that is being opened. Raises AppNotFound when it is not there or being deleted."""
     async with store.read() as session:
-        state = await _STATE.first(session, {"name": STATE_KEY})
-        if state is None or state["status"] != "active":
-            raise AppNotFound(name)
-        return await load_registry(session, state["revision"], parts)
+        revision = await _read_revision(session, state_statement(session.dialect), name)
+        return await load_registry(session, revision, parts)
+
+
+def state_statement(dialect: Dialect) -> str:
+    """Selects revision and status of the app. Without parameters, so that it can be part of other statements."""
+    quote = dialect.quote
+    where = f"{quote('name')} = {dialect.literal(STATE_KEY, STATE.column('name').type)}"
+    return f"SELECT {quote('revision')}, {quote('status')} FROM {quote(STATE.name)} WHERE {where}"
+
+
+async def _read_revision(session: Session, statement: str, app: str) -> int:
+    rows = await session.fetch(statement)
+    if not rows or rows[0][1] != "active":
+        raise AppNotFound(app)
+    return int(rows[0][0])
+
+
+def _bound(
+    work: Callable[[Session, Registry], Coroutine[Any, Any, T]], registry: Registry
+) -> Callable[[Session], Coroutine[Any, Any, T]]:
+    return lambda session: work(session, registry)

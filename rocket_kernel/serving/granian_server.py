@@ -35,7 +35,7 @@ def serve(options: ServeOptions, bound: socket.socket) -> None:
         respawn_failed_workers=True,
         workers_kill_timeout=GRACE_S + STOP_S,
         loop=Loops.auto,
-        http=HTTPModes.auto,
+        http=HTTPModes.http1,
         websockets=False,
         backlog=BACKLOG,
         http1_settings=HTTP1Settings(header_read_timeout=HEADER_TIMEOUT_S * 1000, max_buffer_size=MAX_HEAD_BYTES),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from rocket_kernel.errors import InternalError, RocketError
 from rocket_kernel.store.dialects.base import Dialect
 from rocket_kernel.store.failures import translated
-from rocket_kernel.store.protocol import Row, Session, Transaction
+from rocket_kernel.store.protocol import Check, Row, Session, Stale, Transaction
 
 if TYPE_CHECKING:
     import asyncpg
@@ -36,19 +36,40 @@ _CLOSE_LIMIT_S = 10.0
 
 
 class PostgresSession:
-    __slots__ = ("_connection", "_ended", "_savepoints", "dialect")
+    __slots__ = ("_check_first", "_connection", "_ended", "_savepoints", "dialect")
 
-    def __init__(self, connection: Pooled, dialect: Dialect) -> None:
+    def __init__(self, connection: Pooled, dialect: Dialect, check: Check | None = None) -> None:
         self.dialect = dialect
+        self._check_first = check
         self._connection = connection
         self._ended = False
         self._savepoints = 0
 
     async def fetch(self, sql: str, params: Sequence[object] = ()) -> list[Row]:
         self._check()
+        if self._check_first is not None:
+            return await self._fetch_checked(self._check_first, sql, params)
         with translated():
             rows: list[Any] = await self._connection.fetch(sql, *params)
             return rows
+
+    async def verify(self) -> None:
+        """Raises Stale when the session's check does not hold, unless a statement has shown already that it does."""
+        check, self._check_first = self._check_first, None
+        if check is not None and [tuple(row) for row in await self.fetch(check.sql)] != [check.expected]:
+            raise Stale
+
+    async def _fetch_checked(self, check: Check, sql: str, params: Sequence[object]) -> list[Row]:
+        """A statement's rows, and in the same round trip and snapshot the check's row before them."""
+        text = f"SELECT c.*, q.* FROM ({check.sql}) c LEFT JOIN (SELECT true, p.* FROM ({sql}) p) q ON true"
+        with translated():
+            rows: list[Any] = await self._connection.fetch(text, *params)
+        width = len(check.expected)
+        if not rows or tuple(rows[0][:width]) != check.expected:
+            self._check_first = None
+            raise Stale
+        self._check_first = None
+        return [row[width + 1 :] for row in rows] if rows[0][width] else []
 
     async def execute(self, sql: str, params: Sequence[object] = ()) -> int:
         self._check()
@@ -104,9 +125,16 @@ class PostgresStore:
         begin = _READ if snapshot else _READ_ONE if self._pooled else None
         return self._transaction(begin, commit=False)
 
-    async def run(self, work: Callable[[Session], Coroutine[Any, Any, T]]) -> T:
-        async with self.read() as session:
-            return await work(session)
+    async def run(self, work: Callable[[Session], Coroutine[Any, Any, T]], check: Check | None = None) -> T:
+        """Without a transaction, where no pooler forces one: BEGIN and COMMIT would cost more than most reads."""
+        begin = _READ_ONE if self._pooled else None
+        async with self._transaction(begin, commit=False, check=check) as session:
+            try:
+                return await work(session)
+            except RocketError:
+                # A wrong idea of the metadata may have caused the error before any statement told of it.
+                await session.verify()
+                raise
 
     def write(self) -> AbstractAsyncContextManager[Transaction]:
         return self._transaction(_WRITE, commit=True)
@@ -127,9 +155,11 @@ class PostgresStore:
             self._pool.terminate()
 
     @asynccontextmanager
-    async def _transaction(self, begin: str | None, *, commit: bool) -> AsyncIterator[PostgresSession]:
+    async def _transaction(
+        self, begin: str | None, *, commit: bool, check: Check | None = None
+    ) -> AsyncIterator[PostgresSession]:
         connection = await self._acquire()
-        session = PostgresSession(connection, self.dialect)
+        session = PostgresSession(connection, self.dialect, check)
         try:
             if begin is not None:
                 with translated():

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Hashable, Sequence
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from rocket_kernel.store.dialects.base import Dialect
@@ -16,6 +17,18 @@ T = TypeVar("T")
 
 Row = Sequence[Any]
 """One row by position, in driver values; decode with the dialect."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What must hold for a read to count: `sql`, without parameters, gives exactly the row `expected`."""
+
+    sql: str
+    expected: tuple[object, ...]
+
+
+class Stale(Exception):
+    """What the caller knew of the database no longer holds."""
 
 
 class Session(Protocol):
@@ -63,11 +76,12 @@ class Store(Protocol):
         """
         ...
 
-    async def run(self, work: Callable[[Session], Coroutine[Any, Any, T]]) -> T:
+    async def run(self, work: Callable[[Session], Coroutine[Any, Any, T]], check: Check | None = None) -> T:
         """The result of a read that awaits nothing but its session.
 
-        `work` may be run again from the start, and on another thread, so it must change nothing outside itself
-        before its last statement. Raises Unavailable like `read`.
+        `work` may be run again from the start, and on another thread, so it must change nothing outside itself.
+        Each of its statements sees one snapshot; that all see the same one is not promised. Raises Stale when `check`
+        does not hold, whatever `work` did, and Unavailable like `read`.
         """
         ...
 

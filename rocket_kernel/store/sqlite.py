@@ -23,9 +23,9 @@ from rocket_kernel.errors import (
 from rocket_kernel.store.dialects.sqlite import SqliteDialect
 from rocket_kernel.store.failures import translated
 from rocket_kernel.store.file_lock import hold_file_lock
-from rocket_kernel.store.protocol import Session, Store, Transaction
+from rocket_kernel.store.protocol import Check, Session, Store, Transaction
 from rocket_kernel.store.sqlite_connection import SqliteConnection, connect
-from rocket_kernel.store.sqlite_inline import InlineReader, InlineSession, TooSlow, Work, drive, next_serial
+from rocket_kernel.store.sqlite_inline import InlineReader, InlineSession, TooSlow, Work, drive, next_serial, require
 from rocket_kernel.store.sqlite_session import SqliteSession, roll_back_now
 from rocket_kernel.store.sqlite_writer import GroupWriter
 
@@ -143,14 +143,14 @@ class SqliteStore:
         finally:
             self._free_readers.release()
 
-    async def run(self, work: Work[T]) -> T:
+    async def run(self, work: Work[T], check: Check | None = None) -> T:
         """On the event loop's thread when the work is short, else in one go on a connection's thread."""
         if self._closed:
             raise ConnectionLost
         try:
-            return self._inline.run(work)
+            return self._inline.run(work, check)
         except TooSlow:
-            return await self._run_in_thread(work)
+            return await self._run_in_thread(work, check)
 
     def write(self) -> AbstractAsyncContextManager[Transaction]:
         return self._writer.member()
@@ -181,13 +181,13 @@ class SqliteStore:
         self._readers.add(connection)
         return connection
 
-    async def _run_in_thread(self, work: Work[T]) -> T:
+    async def _run_in_thread(self, work: Work[T], check: Check | None) -> T:
         await _in_time(self._free_readers, self._acquire_timeout_s, Unavailable)
         try:
             connection = self._idle_readers.pop() if self._idle_readers else await self._open_reader()
             try:
                 context = copy_context()
-                return await connection.run(lambda raw: context.run(_read_once, work, self.dialect, raw))
+                return await connection.run(lambda raw: context.run(_read_once, work, check, raw))
             finally:
                 connection.post(roll_back_now)
                 if not self._closed:
@@ -212,11 +212,13 @@ async def _in_time(gate: asyncio.Semaphore | asyncio.Lock, limit_s: float, late:
         raise late from None
 
 
-def _read_once(work: Work[T], dialect: SqliteDialect, connection: sqlite3.Connection) -> T:
+def _read_once(work: Work[T], check: Check | None, connection: sqlite3.Connection) -> T:
     roll_back_now(connection)
     connection.execute("BEGIN")
-    # The serial is used up with this read: totals and registries are remembered for the inline reader only.
-    return drive(work(InlineSession(connection, dialect, serial=next_serial())))
+    if check is not None:
+        require(check, connection)
+    # The serial is used up with this read: totals are remembered for the inline reader only.
+    return drive(work(InlineSession(connection, SqliteStore.dialect, serial=next_serial())))
 
 
 def _create(path: Path) -> None:

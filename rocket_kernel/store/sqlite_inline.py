@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from rocket_kernel.errors import InternalError
 from rocket_kernel.store.dialects.base import Dialect
 from rocket_kernel.store.failures import translated
-from rocket_kernel.store.protocol import Row, Session
+from rocket_kernel.store.protocol import Check, Row, Session, Stale
 
 T = TypeVar("T")
 Work = Callable[[Session], Coroutine[Any, Any, T]]
@@ -31,7 +31,7 @@ _SLOW_KEPT = 1000
 _serials = count(1)
 
 
-class TooSlow(Exception):  # noqa: N818 - a signal to start again elsewhere
+class TooSlow(Exception):
     """The read passed its limit of time."""
 
 
@@ -133,19 +133,30 @@ class InlineReader:
         self._serial = next(_serials)
         self._deadline = 0.0
         self._slow: dict[str, float] = {}
+        self._held: tuple[Hashable, Check] | None = None
 
-    def run(self, work: Work[T]) -> T:
-        """The result of a read inside one snapshot. Raises TooSlow; then nothing has happened."""
+    def run(self, work: Work[T], check: Check | None) -> T:
+        """The result of a read inside one snapshot. Raises Stale, and TooSlow; then nothing has happened."""
         connection = self._connection
         if connection is None:
             connection = self._open()
         self._deadline = monotonic() + BUDGET_S
+        session = _GuardedSession(connection, self._dialect, serial=self._serial, slow=self._slow)
         connection.execute("BEGIN")
         try:
-            return drive(work(_GuardedSession(connection, self._dialect, serial=self._serial, slow=self._slow)))
+            if check is not None:
+                self._require(check, drive(session.version()), connection)
+            return drive(work(session))
         finally:
             if connection.in_transaction:
                 connection.execute("COMMIT")
+
+    def _require(self, check: Check, version: Hashable | None, connection: sqlite3.Connection) -> None:
+        # While nothing was committed anywhere, what held the last time still holds.
+        if self._held == (version, check):
+            return
+        require(check, connection)
+        self._held = (version, check)
 
     def close(self) -> None:
         if self._connection is not None:
@@ -163,6 +174,14 @@ class InlineReader:
 
     def _is_over(self) -> bool:
         return monotonic() > self._deadline
+
+
+def require(check: Check, connection: sqlite3.Connection) -> None:
+    """Raises Stale."""
+    with translated():
+        rows = connection.execute(check.sql).fetchall()
+    if rows != [check.expected]:
+        raise Stale
 
 
 def next_serial() -> int:

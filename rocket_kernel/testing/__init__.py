@@ -17,9 +17,22 @@ if TYPE_CHECKING:
     from rocket_kernel.testing.client import Client as Client
     from rocket_kernel.testing.clock import FakeClock as FakeClock
     from rocket_kernel.testing.databases import Database as Database
+    from rocket_kernel.testing.factories import entity as entity
+    from rocket_kernel.testing.factories import many_to_many as many_to_many
+    from rocket_kernel.testing.factories import one_to_many as one_to_many
+    from rocket_kernel.testing.factories import one_to_one as one_to_one
+    from rocket_kernel.testing.plugin_suite import PluginSuite as PluginSuite
+    from rocket_kernel.testing.receiver import Received as Received
+    from rocket_kernel.testing.receiver import Receiver as Receiver
     from rocket_kernel.testing.running import RunningKernel as RunningKernel
     from rocket_kernel.testing.running import StartKernel as StartKernel
     from rocket_kernel.testing.running import run_kernel as run_kernel
+    from rocket_kernel.testing.scenarios import Scenario as Scenario
+    from rocket_kernel.testing.scenarios import run_scenario as run_scenario
+    from rocket_kernel.testing.scenarios import run_scenarios as run_scenarios
+    from rocket_kernel.testing.scenarios import transcript as transcript
+    from rocket_kernel.testing.steps import StepRecorder as StepRecorder
+    from rocket_kernel.testing.steps import StepRun as StepRun
 
 _ROOMS = {
     "ADMIN": "actors",
@@ -28,10 +41,23 @@ _ROOMS = {
     "Client": "client",
     "Database": "databases",
     "FakeClock": "clock",
+    "PluginSuite": "plugin_suite",
+    "Received": "receiver",
+    "Receiver": "receiver",
     "RunningKernel": "running",
+    "Scenario": "scenarios",
     "StartKernel": "running",
+    "StepRecorder": "steps",
+    "StepRun": "steps",
     "assert_error": "assertions",
+    "entity": "factories",
+    "many_to_many": "factories",
+    "one_to_many": "factories",
+    "one_to_one": "factories",
     "run_kernel": "running",
+    "run_scenario": "scenarios",
+    "run_scenarios": "scenarios",
+    "transcript": "scenarios",
 }
 
 

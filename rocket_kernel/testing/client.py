@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
-from quart.datastructures import Headers
+from quart.testing import QuartClient
+from werkzeug.datastructures import Headers
 
 from rocket_kernel.actor import Actor
 from rocket_kernel.kernel import Kernel
@@ -124,7 +125,7 @@ class Client:
         for name, value in own:
             sent.add(name, value)
         body = _body(json, content, sent)
-        response = await self.quart.test_client(use_cookies=False).open(
+        response = await QuartClient(self.quart, use_cookies=False).open(
             target,
             method=method,
             headers=sent,

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from rocket_kernel.apps.system_tables import APPS
 from rocket_kernel.config import DatabaseConfig
 from rocket_kernel.errors import Unavailable
 from rocket_kernel.secret import Secret
 from rocket_kernel.store.protocol import Server
 from rocket_kernel.store.servers import configured_servers
 from rocket_kernel.store.table_rows import TableRows
-from rocket_kernel.apps.system_tables import APPS
 from rocket_kernel.testing.postgres import PostgresAddress, postgres_address
 from rocket_kernel.testing.spare_databases import RecyclingServer, SpareDatabases
 
@@ -36,7 +36,7 @@ class Database(Protocol):
         ...
 
     async def drop(self) -> None:
-        """Remove everything that kernels have made in it."""
+        """Remove everything that kernels have made in it. Raises AssertionError when connections are left open."""
         ...
 
 
@@ -86,10 +86,12 @@ class PostgresDatabase:
         return servers
 
     async def drop(self) -> None:
-        for physical in self.taken.values():
-            await self.spares.give_back(physical)
+        left = {name: await self.spares.give_back(physical) for name, physical in self.taken.items()}
         self.taken.clear()
         await self._drop_what_others_made()
+        still_open = {name: count for name, count in left.items() if count}
+        if still_open:
+            raise AssertionError(f"connections left open after the test: {still_open}")
 
     async def _drop_what_others_made(self) -> None:
         """What kernels have made that were given the configuration alone."""

@@ -14,11 +14,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-import pytest_asyncio
 
 if TYPE_CHECKING:
-    from rocket_kernel.testing import Client, Database, FakeClock, RunningKernel, StartKernel
+    from rocket_kernel.testing import Client, Database, FakeClock, Receiver, RunningKernel, StartKernel
     from rocket_kernel.testing.spare_databases import SpareDatabases
+
+try:
+    from pytest_asyncio import fixture as async_fixture
+except ImportError:  # Rocket without its extra `testing`, in a project that has pytest for other things
+    async_fixture = pytest.fixture  # type: ignore[assignment]
 
 pytest.register_assert_rewrite("rocket_kernel.testing.assertions", "rocket_kernel.testing.plugin_suite")
 
@@ -44,14 +48,14 @@ def rocket_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest_asyncio.fixture
+@async_fixture
 async def rocket_tasks() -> AsyncIterator[None]:
     """Fails the test when a task is left running after it."""
     before = asyncio.all_tasks()
     yield
     left: set[asyncio.Task[object]] = set()
     for _ in range(_TURNS_TO_END):
-        left = asyncio.all_tasks() - before - {asyncio.current_task()}  # type: ignore[arg-type]
+        left = asyncio.all_tasks() - before - {asyncio.current_task()}
         if not left:
             return
         await asyncio.sleep(0)
@@ -85,7 +89,7 @@ def rocket_spare_databases() -> Iterator[SpareDatabases]:
     asyncio.run(spares.drop())
 
 
-@pytest_asyncio.fixture(params=["sqlite", "postgres"])
+@async_fixture(params=["sqlite", "postgres"])
 async def database(request: pytest.FixtureRequest, rocket_hygiene: None, tmp_path: Path) -> AsyncIterator[Database]:
     """Both databases in turn: a test that uses this fixture, or one that is built on it, runs on each."""
     from rocket_kernel.testing.databases import make_database
@@ -96,7 +100,7 @@ async def database(request: pytest.FixtureRequest, rocket_hygiene: None, tmp_pat
     await made.drop()
 
 
-@pytest_asyncio.fixture
+@async_fixture
 async def start_kernel(database: Database, clock: FakeClock) -> AsyncIterator[StartKernel]:
     """A function that starts kernels: `await start_kernel([MyPlugin], config={"limits.max_per_page": 10})`."""
     from rocket_kernel.testing import StartKernel
@@ -105,13 +109,22 @@ async def start_kernel(database: Database, clock: FakeClock) -> AsyncIterator[St
         yield StartKernel(database, clock, started)
 
 
-@pytest_asyncio.fixture
+@async_fixture
 async def kernel(start_kernel: StartKernel) -> RunningKernel:
     """A running kernel without plugins."""
     return await start_kernel()
 
 
-@pytest_asyncio.fixture
+@async_fixture
 async def client(kernel: RunningKernel) -> Client:
     """A client of a new app on a kernel without plugins."""
     return await kernel.client.app(APP)
+
+
+@async_fixture
+async def receiver(rocket_hygiene: None) -> AsyncIterator[Receiver]:
+    """A local web server that notes requests and answers as it is told."""
+    from rocket_kernel.testing import Receiver
+
+    async with Receiver() as listening:
+        yield listening

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from quart import Quart
-from quart.testing.app import LifespanError
+from quart.testing.app import LifespanError, TestApp
 
 from rocket_kernel.clock import Clock
 from rocket_kernel.config import Config
@@ -51,9 +51,7 @@ async def run_kernel(
     kernel = make_kernel(config, plugins=plugins, clock=clock, servers=servers)
     quart = create_app(kernel)
     async with AsyncExitStack() as stack:
-        lifespan = quart.test_app_class(
-            quart, startup_timeout=_START_AND_STOP_TIMEOUT_S, shutdown_timeout=_START_AND_STOP_TIMEOUT_S
-        )
+        lifespan = TestApp(quart, _START_AND_STOP_TIMEOUT_S, _START_AND_STOP_TIMEOUT_S)
         try:
             await stack.enter_async_context(lifespan)
         except LifespanError as error:

@@ -13,11 +13,10 @@ from rocket_kernel.errors import Conflict
 from rocket_kernel.store.protocol import Server, Store
 from rocket_kernel.testing.postgres import PostgresAddress
 
-_EMPTY = """
-SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid();
-DROP SCHEMA public CASCADE;
-CREATE SCHEMA public;
-"""
+_OTHERS = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+_EMPTY = f"SELECT pg_terminate_backend(pid) {_OTHERS}; DROP SCHEMA public CASCADE; CREATE SCHEMA public;"
+# The server notices a moment later that a connection was closed.
+_ATTEMPTS, _PAUSE_S = 100, 0.01
 
 
 @dataclass(slots=True)
@@ -39,8 +38,8 @@ class SpareDatabases:
             await server.close()
         return name
 
-    async def give_back(self, name: str) -> None:
-        """Empty it; connections that are still open to it end."""
+    async def give_back(self, name: str) -> int:
+        """Empty it; the number of connections that were left open to it."""
         connection = await asyncpg.connect(
             host=self.address.host,
             port=self.address.port,
@@ -50,10 +49,12 @@ class SpareDatabases:
             statement_cache_size=0,
         )
         try:
+            left = await _open_connections(connection)
             await connection.execute(_EMPTY)
         finally:
             await connection.close()
         self._spare.append(name)
+        return left
 
     async def drop(self) -> None:
         server = self.address.server()
@@ -62,6 +63,16 @@ class SpareDatabases:
                 await server.drop_database(self._spare.pop())
         finally:
             await server.close()
+
+
+async def _open_connections(connection: asyncpg.Connection[asyncpg.Record]) -> int:
+    left = 0
+    for _ in range(_ATTEMPTS):
+        left = int(await connection.fetchval(f"SELECT count(*) {_OTHERS}"))
+        if not left:
+            break
+        await asyncio.sleep(_PAUSE_S)
+    return left
 
 
 class RecyclingServer:
