@@ -11,7 +11,7 @@
          ├─ Conflict (409) ─ UniqueViolation, ForeignKeyViolation
          ├─ PreconditionFailed (412)
          ├─ PayloadTooLarge (413)
-         ├─ ValidationFailed (422) ─ NotNullViolation
+         ├─ ValidationFailed (422) ─ NotNullViolation, IdempotencyConflict
          ├─ RateLimited (429)
          ├─ InternalError (500)
          ├─ NotConfigured (501)
@@ -191,6 +191,11 @@ class NotNullViolation(ValidationFailed):
         super().__init__()
         self.table = table
         self.column = column
+
+
+class IdempotencyConflict(ValidationFailed):
+    code = "IDEMPOTENCY_CONFLICT"
+    default_message = "Idempotency-Key was used with a different request"
 
 
 class RateLimited(RocketError):

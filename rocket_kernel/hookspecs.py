@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rocket_kernel.apps.context import AppContext
     from rocket_kernel.http.messages import Request, Response
     from rocket_kernel.http.router import Route
+    from rocket_kernel.jobs import Job
     from rocket_kernel.kernel import Kernel
     from rocket_kernel.metadata.entity import Entity
     from rocket_kernel.metadata.field_types import FieldType
@@ -81,6 +82,18 @@ def register_routes() -> Sequence[Route]:  # type: ignore[empty-body]
     both plugins.
 
     Since 0.1. Stability: stable.
+    """
+
+
+@hookspec
+def register_jobs() -> Sequence[Job]:  # type: ignore[empty-body]
+    """Return background jobs, which run in every app: again and again, or once for each row put in by `enqueue`.
+
+    Each run happens once over all processes; that of a process that died is taken over when its lease is over. Called
+    once at start, outside any transaction. Names start with the plugin's name and a colon; one that is taken is a
+    start-up error.
+
+    Since 0.1. Stability: provisional.
     """
 
 

@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from rocket_kernel.apps.directory import AppDirectory
+from rocket_kernel.apps.system_tables import APP_TABLES
 from rocket_kernel.clock import Clock, SystemClock
 from rocket_kernel.config import Config
+from rocket_kernel.errors import PluginError
 from rocket_kernel.http import admin, platform, records, transfer
 from rocket_kernel.http.router import Route, Router
+from rocket_kernel.jobs import JOBS, Job, JobRunner
 from rocket_kernel.parts import KERNEL, Parts, gather_parts
-from rocket_kernel.plugins import Plugin, PluginSet, choose_plugins, installed_plugins, load_plugins
+from rocket_kernel.plugins import Plugin, PluginSet, installed_plugins, load_plugins
 from rocket_kernel.store.protocol import Server
 from rocket_kernel.store.servers import DRIVERS, configured_servers
 
@@ -32,6 +35,7 @@ class Kernel:
     authenticate: tuple[Participant, ...]
     on_request: tuple[Participant, ...]
     on_response: tuple[Callable[[Any, Any], Any], ...]
+    jobs: JobRunner
     known_drivers: tuple[str, ...] = DRIVERS
 
     @property
@@ -39,12 +43,34 @@ class Kernel:
         """No plugin tells callers apart: everybody is admin, and nobody beyond this machine may call."""
         return not self.authenticate
 
+    async def open(self) -> None:
+        """Open the management database and finish what a crash left, without serving: for commands beside a server.
+
+        Raises StartupError; then nothing stays open.
+        """
+        try:
+            await self.apps.start()
+        except BaseException:
+            await self.apps.stop()
+            raise
+
     async def start(self) -> None:
-        """Open the management database and finish what a crash left. Raises StartupError."""
-        await self.apps.start()
-        await self.parts.plugins.notify("on_started", kernel=self)
+        """Open the databases, tell the plugins and run background jobs. Raises StartupError and PluginError."""
+        await self.open()
+        try:
+            await self.parts.plugins.notify("on_started", kernel=self)
+        except BaseException:
+            await self.apps.stop()
+            raise
+        self.jobs.start()
+
+    async def close(self) -> None:
+        """The end of `open`."""
+        await self.apps.stop()
 
     async def stop(self) -> None:
+        """Let running jobs end, then close everything."""
+        await self.jobs.stop()
         try:
             await self.parts.plugins.notify("on_stopping", kernel=self)
         except Exception:
@@ -69,17 +95,30 @@ def make_kernel(
 
     Raises ConfigError and PluginError.
     """
-    chosen = choose_plugins(installed_plugins(), config.plugins.enabled) if plugins is None else list(plugins)
+    chosen = installed_plugins(config.plugins.enabled) if plugins is None else list(plugins)
     loaded = load_plugins(chosen, config.plugins.settings)
-    parts = gather_parts(config, clock or SystemClock(), loaded, ())
+    parts = gather_parts(config, clock or SystemClock(), loaded, (*APP_TABLES, JOBS))
+    apps = AppDirectory(parts, servers or configured_servers(config.database), config.database.driver)
     return Kernel(
         parts=parts,
-        apps=AppDirectory(parts, servers or configured_servers(config.database), config.database.driver),
+        apps=apps,
+        jobs=JobRunner(_jobs(loaded), apps, parts.clock.now),
         router=Router(_routes(parts)),
         authenticate=tuple(item.participant("request") for item in loaded.of("authenticate")),
         on_request=tuple(item.participant("request") for item in loaded.of("on_request")),
         on_response=tuple(_response_participants(loaded)),
     )
+
+
+def _jobs(plugins: PluginSet) -> dict[str, Job]:
+    jobs: dict[str, Job] = {}
+    for plugin, job in plugins.collect("register_jobs"):
+        if not job.name.startswith(f"{plugin}:"):
+            raise PluginError(plugin, f"job {job.name!r} must begin with {plugin!r} and a colon", hook="register_jobs")
+        if job.name in jobs:
+            raise PluginError(plugin, f"job {job.name!r} is registered twice", hook="register_jobs")
+        jobs[job.name] = job
+    return jobs
 
 
 def _routes(parts: Parts) -> Iterable[tuple[str, Route]]:

@@ -10,7 +10,7 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any, ClassVar, TypeVar
 
 import pluggy
@@ -112,32 +112,34 @@ class PluginSet:
         return next((plugin for plugin in self.plugins if plugin.name == name), None)
 
 
-def installed_plugins() -> dict[str, type[Plugin]]:
-    """Plugin classes by name, as installed distributions announce them."""
-    found: dict[str, type[Plugin]] = {}
+def installed_plugins(enabled: str | Sequence[str] = "all") -> list[type[Plugin]]:
+    """The plugin classes that `plugins.enabled` asks for, as installed distributions announce them.
+
+    Only those are imported, so that a broken plugin can be left out. Raises PluginError for a name that is not
+    installed, and for what is no plugin.
+    """
+    points: dict[str, EntryPoint] = {}
     for point in sorted(entry_points(group=ENTRY_POINT_GROUP), key=lambda point: (point.name, point.value)):
-        try:
-            loaded = point.load()
-        except Exception as error:
-            raise PluginError(point.name, f"cannot be imported from {point.value}: {error}") from error
-        plugin = _require_plugin_class(loaded, point.name)
-        if plugin.name != point.name:
-            raise PluginError(point.name, f"the entry point {point.value} names itself {plugin.name!r}")
-        if plugin.name in found:
-            raise PluginError(plugin.name, "two installed distributions bring a plugin of this name")
-        found[plugin.name] = plugin
-    return found
-
-
-def choose_plugins(installed: Mapping[str, type[Plugin]], enabled: str | Sequence[str]) -> list[type[Plugin]]:
-    """What `plugins.enabled` asks for. Raises PluginError for a name that is not installed."""
-    if isinstance(enabled, str):
-        return list(installed.values())
-    for name in enabled:
-        if name not in installed:
-            known = ", ".join(sorted(installed)) or "none"
+        former = points.setdefault(point.name, point)
+        if former.value != point.value:
+            raise PluginError(point.name, f"two installed distributions bring it: {former.value} and {point.value}")
+    wanted = list(points) if isinstance(enabled, str) else list(dict.fromkeys(enabled))
+    for name in wanted:
+        if name not in points:
+            known = ", ".join(sorted(points)) or "none"
             raise PluginError(name, f"is enabled in the configuration but not installed (installed: {known})")
-    return [installed[name] for name in dict.fromkeys(enabled)]
+    return [_loaded(points[name]) for name in wanted]
+
+
+def _loaded(point: EntryPoint) -> type[Plugin]:
+    try:
+        loaded = point.load()
+    except Exception as error:
+        raise PluginError(point.name, f"cannot be imported from {point.value}: {error}") from error
+    plugin = _require_plugin_class(loaded, point.name)
+    if plugin.name != point.name:
+        raise PluginError(point.name, f"the entry point {point.value} names itself {plugin.name!r}")
+    return plugin
 
 
 def load_plugins(classes: Iterable[type[Plugin]], settings: Mapping[str, Mapping[str, Any]]) -> PluginSet:

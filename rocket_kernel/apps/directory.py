@@ -167,6 +167,7 @@ class AppDirectory:
         async with server.exclusive(new.name) as alone:
             if not alone:
                 raise Conflict(f"App already exists: {new.name}")
+            await self._require_free(server, new.name)
             await self._insert(new)
             try:
                 await server.create_database(_database(new.name))
@@ -197,6 +198,15 @@ class AppDirectory:
         if server is None:
             raise Unavailable(f"db_driver {driver} is not configured")
         return server
+
+    async def _require_free(self, server: Server, name: str) -> None:
+        """Raises Conflict. A database that is there already is somebody's, and a failed creation would drop it."""
+        async with self.management.read() as session:
+            row = await _APPS.first(session, {"name": name})
+        if row is not None:
+            raise Conflict(f"App already exists: {name}")
+        if await server.database_exists(_database(name)):
+            raise Conflict(f"Database already exists: {_database(name)}")
 
     async def _insert(self, new: NewApp) -> None:
         now = timestamp_text(self.parts.clock.now())

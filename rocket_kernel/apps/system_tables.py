@@ -45,4 +45,24 @@ Every process compares it with what it has compiled, on the connection it is abo
 
 STATE_KEY = "app"
 
+IDEMPOTENCY = Table(
+    name="_idempotency",
+    columns=(
+        Column("key", _TEXT, nullable=False),
+        Column("scope", _TEXT, nullable=False),
+        Column("request_hash", _TEXT, nullable=False),
+        Column("status", ColumnType(Storage.INTEGER)),
+        Column("response", ColumnType(Storage.DOCUMENT)),
+        Column("expires_at", _TIMESTAMP, nullable=False),
+    ),
+    primary_key=("scope", "key"),
+    indexes=(Index("idx__idempotency_expires_at", ("expires_at",)),),
+)
+"""Answers to creates that brought an Idempotency-Key. The key's row is claimed before the record is written and
+completed after it, in one transaction, so that nobody ever sees it without status and response.
+"""
+
+APP_TABLES = (IDEMPOTENCY,)
+"""In every app, beside those of metadata."""
+
 MANAGEMENT_TABLES = (APPS, SETTINGS)

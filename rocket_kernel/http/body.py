@@ -50,10 +50,14 @@ def refuse_ambiguous_length(headers: Mapping[str, str]) -> None:
 async def _read(stream: AsyncIterator[bytes], encoding: str, *, limit: int) -> bytes:
     inflate = _inflater(encoding.strip().lower())
     kept = bytearray()
+    received = 0
     async for chunk in stream:
+        received += len(chunk)
         kept += chunk if inflate is None else _inflated(inflate, chunk, limit - len(kept) + 1)
-        if len(kept) > limit:
+        if len(kept) > limit or received > limit:
             raise PayloadTooLarge(limit)
+    if inflate is not None and received and (not inflate.eof or inflate.unused_data):
+        raise InvalidPayload  # cut off, or followed by something else
     return bytes(kept)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from rocket_kernel.actor import OPEN_HOUSE, Actor
-from rocket_kernel.errors import AppNotFound, ConnectionLost, Forbidden, InternalError, RocketError, Unauthorized
+from rocket_kernel.errors import AppNotFound, Forbidden, InternalError, RocketError, Unauthorized, Unavailable
 from rocket_kernel.http.body import METHODS_WITH_BODY, read_json, refuse_ambiguous_length
 from rocket_kernel.http.cors import cors_headers, preflight_headers
 from rocket_kernel.http.messages import JSON_TYPE, Request, Response, error_response
@@ -95,7 +95,8 @@ async def _handle(request: Request, route: Route) -> Response:
         await request.kernel.apps.close(request.params["app"])
         await _open_app(request)
         return await route.handler(request)
-    except ConnectionLost:
+    except Unavailable:
+        # The database of an app that another process deleted is as far away as one whose server is down.
         name = request.params.get("app")
         if name is not None and not await request.kernel.apps.is_active(name):
             await request.kernel.apps.close(name)

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 _LANE_METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
 
 
+class ClientGoneError(BaseException):
+    """The connection ended before the body did. Like a cancellation, it is nobody's to handle on the way."""
+
+
 class LaneConnection(ASGIHTTPConnection):
     """Quart's connection class for HTTP, which answers record requests itself and hands on all others."""
 
@@ -31,7 +35,11 @@ class LaneConnection(ASGIHTTPConnection):
             await super().__call__(receive, send)
             return
         request = make_request(self.app.kernel, self.scope, _body(receive))
-        await _send(send, await dispatch(request, path))
+        try:
+            response = await dispatch(request, path)
+        except ClientGoneError:
+            return
+        await _send(send, response)
 
 
 def _is_record_path(path: str, scope: Any) -> bool:
@@ -49,7 +57,8 @@ async def _body(receive: Any) -> AsyncIterator[bytes]:
     while True:
         message = await receive()
         if message["type"] != "http.request":
-            return
+            # Half a body may read like a whole one: nothing of it counts.
+            raise ClientGoneError
         yield message.get("body", b"")
         if not message.get("more_body", False):
             return

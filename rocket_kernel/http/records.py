@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from rocket_kernel.errors import NotFound
-from rocket_kernel.http.messages import Request, Response, data, json_response
+from rocket_kernel.errors import InvalidPayload, NotFound
+from rocket_kernel.http.messages import JSON_TYPE, Request, Response, data, json_response
 from rocket_kernel.http.router import AccessClass, Route
 from rocket_kernel.metadata.registry import Registry
 from rocket_kernel.query.access import Access
 from rocket_kernel.query.parse import ReadLimits, parse_list, parse_projection
 from rocket_kernel.query.reader import Reader
 from rocket_kernel.store.protocol import Session
+from rocket_kernel.write.explain import explain
+from rocket_kernel.write.idempotency import Ticket, read_ticket
 from rocket_kernel.write.perform import WriteOrder, perform
 from rocket_kernel.write.stages import CREATE, DELETE, UPDATE
+from rocket_kernel.write.tags import record_tag
+from rocket_kernel.write.view import Written
 
 
 async def list_records(request: Request) -> Response:
@@ -43,25 +47,70 @@ async def get_record(request: Request) -> Response:
         if record is None:
             raise NotFound(f"{entity.name} with id {request.params['id']} not found")
         (shown,) = await reader.show(entity, [record], projection)
-        return data(shown)
+        # Without field permissions all of the raw record is visible, and copying it would be for nothing.
+        restricted = access.grant(entity.name).visible is not None
+        tag = record_tag(reader.visible(entity, record) if restricted else record)
+        return json_response({"data": shown}, headers={"ETag": tag})
 
     return await request.app.read(work)
 
 
 async def create_record(request: Request) -> Response:
-    order = WriteOrder(CREATE, request.params["entity"], request.body)
-    return data(await perform(request.app, order, request.call), 201)
+    entity = request.params["entity"]
+    if _asks_explanation(request):
+        return await _explanation(request, WriteOrder(CREATE, entity, request.body))
+    order = WriteOrder(CREATE, entity, request.body, ticket=_ticket(request))
+    return _answer(await perform(request.app, order, request.call), 201)
 
 
 async def update_record(request: Request) -> Response:
-    order = WriteOrder(UPDATE, request.params["entity"], request.body, request.params["id"])
-    return data(await perform(request.app, order, request.call))
+    order = WriteOrder(
+        UPDATE,
+        request.params["entity"],
+        request.body,
+        request.params["id"],
+        if_match=request.headers.get("if-match"),
+    )
+    if _asks_explanation(request):
+        return await _explanation(request, order)
+    return _answer(await perform(request.app, order, request.call))
 
 
 async def delete_record(request: Request) -> Response:
-    order = WriteOrder(DELETE, request.params["entity"], {}, request.params["id"])
+    order = WriteOrder(
+        DELETE, request.params["entity"], {}, request.params["id"], if_match=request.headers.get("if-match")
+    )
+    if _asks_explanation(request):
+        return await _explanation(request, order)
     await perform(request.app, order, request.call)
     return data({"id": request.params["id"]})
+
+
+def _ticket(request: Request) -> Ticket | None:
+    """Raises InvalidPayload."""
+    key = request.headers.get("idempotency-key")
+    return None if key is None else read_ticket(key, request.actor, request.params["entity"], request.body)
+
+
+def _asks_explanation(request: Request) -> bool:
+    """Raises InvalidPayload for a value that is not plain: to guess wrong would be to write."""
+    if not request.query_string:
+        return False
+    value = request.parameters.get("explain", "false")
+    if value not in ("true", "false"):
+        raise InvalidPayload(f"Invalid value for explain: {value}")
+    return value == "true"
+
+
+async def _explanation(request: Request, order: WriteOrder) -> Response:
+    return data(await explain(request.app, order, request.call))
+
+
+def _answer(written: Written, status: int = 200) -> Response:
+    headers = {"Content-Type": JSON_TYPE, "ETag": written.tag}
+    if written.replayed:
+        headers["Idempotency-Replayed"] = "true"
+    return Response(status, b'{"data":%b}' % written.text, headers)
 
 
 def _limits(request: Request) -> ReadLimits:

@@ -100,14 +100,17 @@ class Catalog:
     async def remove(self, kind: MetadataKind[Any], key: str) -> Stored[Any]:
         """Delete an item, with an entity also what belongs to it. Tables and data stay. Raises NotFound."""
         stored = stored_item(kind, key, self.model)
-        if kind.name == ENTITIES:
-            await self._orphan(stored.key)
+        gone = await self._orphan(stored.key) if kind.name == ENTITIES else []
+        gone.append((kind, stored.item))
         await TableRows(kind.table).delete(self.tx, {kind.key: stored.key})
         self.model = self.model.without(kind.name, stored.key)
-        await self._migrate(kind.tables_without(stored.item, self.model), kind, stored.item)
+        for gone_kind, item in gone:
+            await self._migrate(gone_kind.tables_without(item, self.model), gone_kind, item)
         return stored
 
-    async def _orphan(self, entity: str) -> None:
+    async def _orphan(self, entity: str) -> list[tuple[MetadataKind[Any], Any]]:
+        """Delete or change what belongs to an entity; what was deleted."""
+        gone: list[tuple[MetadataKind[Any], Any]] = []
         for kind in reversed(self.kinds.ordered):
             if kind.name == ENTITIES:
                 continue
@@ -117,8 +120,10 @@ class Catalog:
                 if kind.orphaned is None:
                     await TableRows(kind.table).delete(self.tx, {kind.key: stored.key})
                     self.model = self.model.without(kind.name, stored.key)
+                    gone.append((kind, stored.item))
                 elif values := kind.orphaned(stored.item):
                     await self._change_columns(kind, stored, values)
+        return gone
 
     async def _change_columns(self, kind: MetadataKind[Any], stored: Stored[Any], values: Mapping[str, Any]) -> None:
         rows = TableRows(kind.table)

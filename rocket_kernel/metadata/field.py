@@ -84,7 +84,10 @@ def parse_field(body: Any, *, position: int, types: Mapping[str, FieldType], see
     if name in seen:
         raise refuse(f"duplicate field name: {name}", at=f"{where}.name")
     type = _parse_type(body.get("type"), name=name, types=types, at=f"{where}.type")
-    precision = _parse_precision(body.get("precision"), name=name, at=f"{where}.precision")
+    precision = _read_precision(body.get("precision"))
+    enum = _parse_enum(body.get("enum"), type, precision, name=name, at=f"{where}.enum")
+    if precision is None and body.get("precision") is not None:
+        raise refuse(f"invalid precision for field {name}", at=f"{where}.precision")
     field = Field(
         name=name,
         type=type,
@@ -93,7 +96,7 @@ def parse_field(body: Any, *, position: int, types: Mapping[str, FieldType], see
         nullable=flag(body, "nullable", where=where),
         precision=precision if type.canonical == "decimal" else None,
         sensitive=flag(body, "sensitive", where=where),
-        enum=_parse_enum(body.get("enum"), type, precision, name=name, at=f"{where}.enum"),
+        enum=enum,
         auto=_parse_auto(body.get("auto"), type, name=name, at=f"{where}.auto"),
     )
     return _with_default(field, body.get("default"), at=f"{where}.default")
@@ -107,14 +110,11 @@ def _parse_type(value: Any, *, name: str, types: Mapping[str, FieldType], at: st
     raise refuse(f"invalid field type: {shown(value)} for field {name}", at=at)
 
 
-def _parse_precision(value: Any, *, name: str, at: str) -> int | None:
-    if value is None:
-        return None
+def _read_precision(value: Any) -> int | None:
+    """None for what is no precision."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or value != int(value):
-        raise refuse(f"invalid precision for field {name}", at=at)
-    if not 0 <= value <= MAX_PRECISION:
-        raise refuse(f"invalid precision for field {name}", at=at)
-    return int(value)
+        return None
+    return int(value) if 0 <= value <= MAX_PRECISION else None
 
 
 def _parse_enum(value: Any, type: FieldType, precision: int | None, *, name: str, at: str) -> tuple[str, ...]:

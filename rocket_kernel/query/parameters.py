@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from urllib.parse import parse_qsl
 
@@ -10,6 +9,9 @@ from rocket_kernel.errors import InvalidPayload
 
 MAX_PARAMETERS = 1000
 MAX_PAGE = 10**9
+
+# float() also reads underscores, other scripts' digits, "inf" and "nan".
+_NUMBER_CHARACTERS = frozenset("0123456789+-.eE ")
 
 
 def parse_parameters(query_string: str) -> dict[str, str]:
@@ -28,7 +30,11 @@ def parse_parameters(query_string: str) -> dict[str, str]:
         raise InvalidPayload("Invalid query string") from error
     if "%00" in query_string or "\x00" in query_string:
         raise InvalidPayload("Invalid query string")
-    return dict(pairs)
+    found: dict[str, str] = {}
+    for name, value in pairs:
+        found.pop(name, None)  # the last one counts for its place too: two names can be one key
+        found[name] = value
+    return found
 
 
 def filter_keys(parameters: Mapping[str, str]) -> dict[str, str]:
@@ -43,13 +49,13 @@ def filter_keys(parameters: Mapping[str, str]) -> dict[str, str]:
 
 def parse_count(text: str | None, *, default: int, maximum: int) -> int:
     """A page number or size: a missing, unreadable or non-positive one is the default, a large one the maximum."""
-    if text is None:
+    if text is None or not _NUMBER_CHARACTERS.issuperset(text):
         return default
     try:
         number = float(text)
     except ValueError:
         return default
-    if math.isnan(number) or number < 1:
+    if number < 1:
         return default
     return maximum if number >= maximum else int(number)
 

@@ -9,15 +9,15 @@ from functools import partial
 
 from granian import Granian
 from granian.constants import HTTPModes, Interfaces, Loops
-from granian.http import HTTP1Settings, HTTP2Settings
+from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
 from rocket_kernel.errors import StartupError
 from rocket_kernel.http.app import RocketQuart
 from rocket_kernel.serving.application import build_application
-from rocket_kernel.serving.logs import configure_logging, log_settings
+from rocket_kernel.serving.logs import log_settings
 from rocket_kernel.serving.options import BACKLOG, GRACE_S, HEADER_TIMEOUT_S, MAX_HEAD_BYTES, STOP_S, ServeOptions
-from rocket_kernel.serving.parent import follow_parent
+from rocket_kernel.serving.worker import enter_worker
 
 logger = logging.getLogger(__name__)
 
@@ -35,11 +35,11 @@ def serve(options: ServeOptions, bound: socket.socket) -> None:
         respawn_failed_workers=True,
         workers_kill_timeout=GRACE_S + STOP_S,
         loop=Loops.auto,
+        # With HTTP/2 it waits without end for the first bytes that tell the versions apart.
         http=HTTPModes.http1,
         websockets=False,
         backlog=BACKLOG,
         http1_settings=HTTP1Settings(header_read_timeout=HEADER_TIMEOUT_S * 1000, max_buffer_size=MAX_HEAD_BYTES),
-        http2_settings=HTTP2Settings(max_headers_size=MAX_HEAD_BYTES),
         log_level=LogLevels.warning,
         log_dictconfig=_log_settings(),
         log_access=False,
@@ -49,8 +49,7 @@ def serve(options: ServeOptions, bound: socket.socket) -> None:
 
 def _load(options: ServeOptions) -> RocketQuart:
     """Runs in each worker."""
-    configure_logging()
-    follow_parent()
+    enter_worker()
     try:
         return build_application(options)
     except StartupError as error:

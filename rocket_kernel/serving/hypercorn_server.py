@@ -14,9 +14,7 @@ from hypercorn.utils import LifespanFailureError, LifespanTimeoutError
 
 from rocket_kernel.errors import StartupError
 from rocket_kernel.serving.application import build_application
-from rocket_kernel.serving.logs import configure_logging
 from rocket_kernel.serving.options import BACKLOG, GRACE_S, HEADER_TIMEOUT_S, MAX_HEAD_BYTES, ServeOptions
-from rocket_kernel.serving.parent import follow_parent
 from rocket_kernel.serving.workers import keep_running
 
 logger = logging.getLogger(__name__)
@@ -43,8 +41,6 @@ def run(options: ServeOptions, bound: socket.socket) -> None:
 
 
 def _run_worker(options: ServeOptions, bound: socket.socket) -> None:
-    configure_logging()
-    follow_parent()
     try:
         run(options, bound)
     except StartupError as error:
@@ -61,7 +57,6 @@ def hypercorn_settings(bound: socket.socket) -> HypercornConfig:
     settings.shutdown_timeout = GRACE_S
     # Counts from the last answer to the end of the next request's head, which cuts off slow headers too.
     settings.keep_alive_timeout = HEADER_TIMEOUT_S
-    settings.keep_alive_max_requests = sys.maxsize
     settings.h11_max_incomplete_size = MAX_HEAD_BYTES
     settings.h2_max_header_list_size = MAX_HEAD_BYTES
     settings.include_server_header = False

@@ -13,6 +13,7 @@ from typing import Any
 
 from rocket_kernel.errors import StartupError
 from rocket_kernel.serving.options import GRACE_S, STOP_S
+from rocket_kernel.serving.worker import enter_worker
 
 logger = logging.getLogger(__name__)
 
@@ -66,10 +67,7 @@ def _stop_signal() -> Connection:
 
 
 def _run(target: Callable[..., None], arguments: tuple[Any, ...]) -> None:
-    # A forked worker has inherited the handlers above. Ctrl-C reaches every process of the terminal; this one
-    # is told to stop by its parent.
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    enter_worker()
     target(*arguments)
 
 

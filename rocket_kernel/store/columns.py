@@ -73,6 +73,8 @@ class Table:
     columns: tuple[Column, ...]
     primary_key: tuple[str, ...]
     indexes: tuple[Index, ...] = ()
+    as_found: bool = False
+    """A table that is there and has all the columns is used as it is, whatever its key and its indexes."""
 
     def column(self, name: str) -> Column:
         """Raises KeyError for a name the table does not have."""

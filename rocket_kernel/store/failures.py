@@ -29,6 +29,7 @@ _DRIVER_ERRORS = (
     sqlite3.Warning,
     asyncpg.PostgresError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
     OSError,
     OverflowError,
     UnicodeEncodeError,
@@ -68,6 +69,9 @@ def translate(error: Exception) -> RocketError:
             return ValidationFailed()
         case asyncpg.InterfaceError():
             return _from_interface(error)
+        case asyncpg.InternalClientError():
+            # What the driver makes of a server that ends the connection just as a statement is sent.
+            return ConnectionLost()
         case TimeoutError():
             return Unavailable()
         case OSError():
@@ -90,7 +94,7 @@ def _from_sqlite(error: sqlite3.Error) -> RocketError:
         return Unavailable()
     if name in ("SQLITE_TOOBIG", "SQLITE_MISMATCH") or text.startswith("too many columns"):
         return ValidationFailed()
-    if name == "SQLITE_ERROR" and text.endswith("already exists"):
+    if name == "SQLITE_ERROR" and ("already exists" in text or "there is already" in text):
         return Conflict()
     if isinstance(error, sqlite3.ProgrammingError) and "closed" in text:
         return ConnectionLost()

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
-from rocket_kernel.errors import InternalError, NotNullViolation, UniqueViolation
+from rocket_kernel.errors import Conflict, InternalError, NotNullViolation, UniqueViolation
 from rocket_kernel.store.builder import SqlBuilder
 from rocket_kernel.store.columns import Index, Table
 from rocket_kernel.store.introspect import name_taken, read_table
@@ -24,10 +24,12 @@ async def apply_table(tx: Transaction, wanted: Table, *, backfill: Mapping[str, 
     """The DDL statements that were run; none when the table is as wanted.
 
     `backfill` holds wire values for existing rows of columns that are added. Raises ColumnTypeDiffers,
-    PrimaryKeyDiffers, DuplicateValues; after an error the transaction must be rolled back, or a savepoint set before.
+    PrimaryKeyDiffers, DuplicateValues, and Conflict when an index or a view has the table's name; after an error the transaction must be rolled back, or a savepoint set before.
     """
     existing = await read_table(tx, wanted.name)
     plan = plan_table(wanted, existing, tx.dialect)
+    if existing is None and await name_taken(tx, wanted.name):
+        raise Conflict(f"Table already in use: {wanted.name}")
     migration = _Migration(tx, wanted)
     for statement in plan.statements:
         await migration.run(statement)

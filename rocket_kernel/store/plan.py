@@ -66,14 +66,17 @@ def plan_table(wanted: Table, existing: ExistingTable | None, dialect: Dialect) 
     _check_names(wanted)
     if existing is None:
         return Plan(statements=tuple(dialect.create_table(wanted)), indexes=wanted.indexes)
-    if set(existing.primary_key) != set(wanted.primary_key):
-        raise PrimaryKeyDiffers(wanted.name, existing.primary_key, wanted.primary_key)
     missing = [column for column in wanted.columns if existing.column(column.name) is None]
+    used_as_it_is = wanted.as_found and not missing
+    if set(existing.primary_key) != set(wanted.primary_key) and not used_as_it_is:
+        raise PrimaryKeyDiffers(wanted.name, existing.primary_key, wanted.primary_key)
     kept = [(column, found) for column in wanted.columns if (found := existing.column(column.name)) is not None]
     for column, found in kept:
         if not dialect.accepts(found, column.type):
             existing_type = found.declared if found.type is None else str(found.type)
             raise ColumnTypeDiffers(column.name, existing_type, str(column.type))
+    if used_as_it_is:
+        return Plan()
     statements = [dialect.add_column(wanted.name, column) for column in missing]
     for column, found in kept:
         if column.identity and not found.identity:

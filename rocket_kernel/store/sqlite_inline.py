@@ -10,23 +10,16 @@ import sqlite3
 from collections.abc import AsyncIterator, Callable, Coroutine, Hashable, Sequence
 from contextlib import asynccontextmanager
 from itertools import count
-from time import monotonic
 from typing import Any, TypeVar
 
 from rocket_kernel.errors import InternalError
 from rocket_kernel.store.dialects.base import Dialect
 from rocket_kernel.store.failures import translated
 from rocket_kernel.store.protocol import Check, Row, Session, Stale
+from rocket_kernel.store.sqlite_pace import Pace
 
 T = TypeVar("T")
 Work = Callable[[Session], Coroutine[Any, Any, T]]
-
-BUDGET_S = 0.004
-"""How long one read may keep the event loop from everybody else."""
-_CHECK_EVERY = 1000
-"""Instructions of SQLite's machine between two looks at the clock: about 20 microseconds."""
-_SLOW_FOR_S = 30.0
-_SLOW_KEPT = 1000
 
 _serials = count(1)
 
@@ -49,7 +42,7 @@ def drive(work: Coroutine[Any, Any, T]) -> T:
 class InlineSession:
     """Runs statements at once, in the thread that asks."""
 
-    __slots__ = ("_connection", "_savepoints", "_serial", "_version", "dialect")
+    __slots__ = ("_connection", "_ended", "_savepoints", "_serial", "_version", "dialect")
 
     def __init__(self, connection: sqlite3.Connection, dialect: Dialect, *, serial: int) -> None:
         self.dialect = dialect
@@ -57,14 +50,24 @@ class InlineSession:
         self._serial = serial
         self._savepoints = 0
         self._version: Hashable | None = None
+        self._ended = False
+
+    def end(self) -> None:
+        """From now on every use is an error: the connection belongs to somebody else."""
+        self._ended = True
+
+    def _usable(self) -> sqlite3.Connection:
+        if self._ended:
+            raise InternalError("the session was used after its block")
+        return self._connection
 
     async def fetch(self, sql: str, params: Sequence[object] = ()) -> list[Row]:
         with translated():
-            return self._connection.execute(sql, params).fetchall()
+            return self._usable().execute(sql, params).fetchall()
 
     async def execute(self, sql: str, params: Sequence[object] = ()) -> int:
         with translated():
-            cursor = self._connection.execute(sql, params)
+            cursor = self._usable().execute(sql, params)
             try:
                 return max(cursor.rowcount, 0)
             finally:
@@ -73,7 +76,7 @@ class InlineSession:
 
     async def execute_many(self, sql: str, rows: Sequence[Sequence[object]]) -> None:
         with translated():
-            self._connection.executemany(sql, rows)
+            self._usable().executemany(sql, rows)
 
     async def version(self) -> Hashable | None:
         if self._version is None:
@@ -100,27 +103,28 @@ class InlineSession:
 class _GuardedSession(InlineSession):
     """An InlineSession whose statements are cut off when their time is over."""
 
-    __slots__ = ("_slow",)
+    __slots__ = ("_pace",)
 
-    def __init__(
-        self, connection: sqlite3.Connection, dialect: Dialect, *, serial: int, slow: dict[str, float]
-    ) -> None:
+    def __init__(self, connection: sqlite3.Connection, dialect: Dialect, pace: Pace, *, serial: int) -> None:
         super().__init__(connection, dialect, serial=serial)
-        self._slow = slow
+        self._pace = pace
 
     async def fetch(self, sql: str, params: Sequence[object] = ()) -> list[Row]:
-        if self._slow and self._slow.get(sql, 0.0) > monotonic():
+        if self._pace.is_slow(sql):
             raise TooSlow
         try:
             with translated():
                 return self._connection.execute(sql, params).fetchall()
         except Exception as error:
-            if getattr(error.__cause__, "sqlite_errorname", "") not in ("SQLITE_INTERRUPT", "SQLITE_BUSY"):
+            if not was_cut_off(error):
                 raise
-            if len(self._slow) >= _SLOW_KEPT:
-                self._slow.clear()
-            self._slow[sql] = monotonic() + _SLOW_FOR_S
+            self._pace.remember(sql)
             raise TooSlow from error
+
+
+def was_cut_off(error: Exception) -> bool:
+    """Whether a statement failed for lack of time or of a lock, so that it may run elsewhere."""
+    return getattr(error.__cause__, "sqlite_errorname", "") in ("SQLITE_INTERRUPT", "SQLITE_BUSY")
 
 
 class InlineReader:
@@ -131,8 +135,7 @@ class InlineReader:
         self._dialect = dialect
         self._connection: sqlite3.Connection | None = None
         self._serial = next(_serials)
-        self._deadline = 0.0
-        self._slow: dict[str, float] = {}
+        self._pace = Pace()
         self._held: tuple[Hashable, Check] | None = None
 
     def run(self, work: Work[T], check: Check | None) -> T:
@@ -140,8 +143,8 @@ class InlineReader:
         connection = self._connection
         if connection is None:
             connection = self._open()
-        self._deadline = monotonic() + BUDGET_S
-        session = _GuardedSession(connection, self._dialect, serial=self._serial, slow=self._slow)
+        self._pace.start()
+        session = _GuardedSession(connection, self._dialect, self._pace, serial=self._serial)
         connection.execute("BEGIN")
         try:
             if check is not None:
@@ -168,12 +171,9 @@ class InlineReader:
             connection = self._connect()
             # Waiting for a lock would keep everybody waiting: a thread can wait instead.
             connection.execute("PRAGMA busy_timeout = 0")
-        connection.set_progress_handler(self._is_over, _CHECK_EVERY)
+        self._pace.guard(connection)
         self._connection = connection
         return connection
-
-    def _is_over(self) -> bool:
-        return monotonic() > self._deadline
 
 
 def require(check: Check, connection: sqlite3.Connection) -> None:

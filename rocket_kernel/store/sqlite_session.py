@@ -35,13 +35,13 @@ class SqliteSession:
         self._savepoints = 0
 
     async def fetch(self, sql: str, params: Sequence[object] = ()) -> list[Row]:
-        return await self._run(partial(_fetch, sql, params))
+        return await self._run(partial(fetch_now, sql, params))
 
     async def execute(self, sql: str, params: Sequence[object] = ()) -> int:
-        return await self._run(partial(_execute, sql, params))
+        return await self._run(partial(execute_now, sql, params))
 
     async def execute_many(self, sql: str, rows: Sequence[Sequence[object]]) -> None:
-        await self._run(partial(_execute_many, sql, rows))
+        await self._run(partial(execute_many_now, sql, rows))
 
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
@@ -86,11 +86,11 @@ class SqliteSession:
         return work(connection)
 
 
-def _fetch(sql: str, params: Sequence[object], connection: sqlite3.Connection) -> list[Row]:
+def fetch_now(sql: str, params: Sequence[object], connection: sqlite3.Connection) -> list[Row]:
     return connection.execute(sql, params).fetchall()
 
 
-def _execute(sql: str, params: Sequence[object], connection: sqlite3.Connection) -> int:
+def execute_now(sql: str, params: Sequence[object], connection: sqlite3.Connection) -> int:
     cursor = connection.execute(sql, params)
     try:
         return max(cursor.rowcount, 0)
@@ -99,7 +99,7 @@ def _execute(sql: str, params: Sequence[object], connection: sqlite3.Connection)
         cursor.close()
 
 
-def _execute_many(sql: str, rows: Sequence[Sequence[object]], connection: sqlite3.Connection) -> None:
+def execute_many_now(sql: str, rows: Sequence[Sequence[object]], connection: sqlite3.Connection) -> None:
     connection.executemany(sql, rows)
 
 

@@ -2,8 +2,8 @@
 
 A commit costs a sync of the disk, which many can share: each request's statements run inside a savepoint of one
 transaction, and every request waits until that transaction is on disk before it answers. So a commit is as durable as
-it would be alone. Statements run on the event loop's thread; taking the lock and committing, which wait for other
-processes and for the disk, run on the connection's own thread.
+it would be alone. Short statements run on the event loop's thread; taking the lock and committing, which wait for
+other processes and for the disk, run on the connection's own thread, and so do long statements.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ from rocket_kernel.store.dialects.base import Dialect
 from rocket_kernel.store.failures import translated
 from rocket_kernel.store.protocol import Transaction
 from rocket_kernel.store.sqlite_connection import SqliteConnection
-from rocket_kernel.store.sqlite_inline import InlineSession, next_serial
+from rocket_kernel.store.sqlite_inline import next_serial
+from rocket_kernel.store.sqlite_member import MemberSession
+from rocket_kernel.store.sqlite_pace import Pace
 from rocket_kernel.store.sqlite_session import SqliteSession, TransactionEnded, commit_now, roll_back_now
 
 _MOST_MEMBERS = 64
@@ -61,6 +63,7 @@ class GroupWriter:
         self._group: _Group | None = None
         self._connection: SqliteConnection | None = None
         self._serial = next_serial()
+        self._pace = Pace()
         self._tasks: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
@@ -119,7 +122,7 @@ class GroupWriter:
             raise
         self._waiting -= 1
 
-    async def _joined(self) -> tuple[_Group, sqlite3.Connection]:
+    async def _joined(self) -> tuple[_Group, SqliteConnection]:
         """The open transaction, begun if there is none. The caller has the turn."""
         connection = await self._opened()
         if self._group is None:
@@ -129,15 +132,19 @@ class GroupWriter:
                 connection.post(roll_back_now)
                 raise
             self._group = _Group()
-        return self._group, connection.inline
+        return self._group, connection
 
     @asynccontextmanager
-    async def _savepoint(self, connection: sqlite3.Connection, group: _Group) -> AsyncIterator[InlineSession]:
+    async def _savepoint(self, owner: SqliteConnection, group: _Group) -> AsyncIterator[MemberSession]:
+        connection = owner.inline
         with translated():
             connection.execute("SAVEPOINT member")
+        session = MemberSession(owner, self._dialect, self._pace, serial=self._serial)
         try:
-            yield InlineSession(connection, self._dialect, serial=self._serial)
+            yield session
+            session.end()
         except BaseException:
+            session.end()
             if connection.in_transaction:
                 with translated():
                     connection.execute("ROLLBACK TO member")
@@ -195,6 +202,7 @@ class GroupWriter:
     async def _opened(self) -> SqliteConnection:
         if self._connection is None:
             self._connection = await self._connect()
+            self._pace.guard(self._connection.inline)
         return self._connection
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:

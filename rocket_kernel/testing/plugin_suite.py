@@ -9,11 +9,14 @@ from typing import Any, ClassVar
 
 import pytest
 
+from rocket_kernel.clock import SystemClock
+from rocket_kernel.config import Config
 from rocket_kernel.errors import ConfigError
+from rocket_kernel.parts import gather_parts
 from rocket_kernel.plugins import ENGINE_API, Plugin, PluginSet, load_plugins
 from rocket_kernel.settings import parse_settings
 from rocket_kernel.testing.factories import entity
-from rocket_kernel.testing.running import StartKernel
+from rocket_kernel.testing.running import RunningKernel, StartKernel
 
 
 class PluginSuite:
@@ -85,20 +88,17 @@ class PluginSuite:
         ]
         assert [step.name for step in steps if not step.name.startswith(f"{self.plugin.name}:")] == []
 
-    @pytest.mark.asyncio
-    async def test_tables_are_system_tables(self, start_kernel: StartKernel) -> None:
-        assert [name for name in await self._tables(start_kernel) if not name.startswith("_")] == []
+    def test_tables_are_system_tables(self) -> None:
+        assert [name for name in self._tables() if not name.startswith("_")] == []
 
-    @pytest.mark.asyncio
-    async def test_readme_lists_hooks_and_tables(self, start_kernel: StartKernel) -> None:
+    def test_readme_lists_hooks_and_tables(self) -> None:
         if self.readme is None:
             pytest.skip("no readme given")
         text = self.readme.read_text()
         assert [hook for hook in self._hooks() if f"`{hook}`" not in text] == [], "hooks the readme does not name"
-        tables = await self._tables(start_kernel)
-        assert [table for table in tables if f"`{table}`" not in text] == [], "tables the readme does not name"
+        assert [table for table in self._tables() if f"`{table}`" not in text] == [], "tables the readme does not name"
 
-    async def _start(self, start_kernel: StartKernel) -> Any:
+    async def _start(self, start_kernel: StartKernel) -> RunningKernel:
         return await start_kernel([*self.with_plugins, self.plugin], settings=self.settings)
 
     def _loaded(self) -> PluginSet:
@@ -108,6 +108,6 @@ class PluginSuite:
         implementations = self._loaded().implementations
         return [hook for hook, found in implementations.items() if any(it.plugin == self.plugin.name for it in found)]
 
-    async def _tables(self, start_kernel: StartKernel) -> list[str]:
-        owners = (await self._start(start_kernel)).kernel.parts.owners
+    def _tables(self) -> list[str]:
+        owners = gather_parts(Config(), SystemClock(), self._loaded(), ()).owners
         return [table for table, owner in owners.items() if owner == self.plugin.name]

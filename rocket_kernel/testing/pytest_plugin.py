@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from rocket_kernel import Kernel
     from rocket_kernel.testing import Client, Database, FakeClock, Receiver, RunningKernel, StartKernel
     from rocket_kernel.testing.spare_databases import SpareDatabases
 
@@ -110,15 +111,21 @@ async def start_kernel(database: Database, clock: FakeClock) -> AsyncIterator[St
 
 
 @async_fixture
-async def kernel(start_kernel: StartKernel) -> RunningKernel:
-    """A running kernel without plugins."""
+async def running(start_kernel: StartKernel) -> RunningKernel:
+    """A running kernel without plugins, with its application and a client that is bound to no app."""
     return await start_kernel()
 
 
+@pytest.fixture
+def kernel(running: RunningKernel) -> Kernel:
+    """The kernel of `running`."""
+    return running.kernel
+
+
 @async_fixture
-async def client(kernel: RunningKernel) -> Client:
-    """A client of a new app on a kernel without plugins."""
-    return await kernel.client.app(APP)
+async def client(running: RunningKernel) -> Client:
+    """A client of a new app on the kernel of `running`."""
+    return await running.client.app(APP)
 
 
 @async_fixture

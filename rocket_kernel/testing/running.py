@@ -53,10 +53,11 @@ async def run_kernel(
     async with AsyncExitStack() as stack:
         lifespan = TestApp(quart, _START_AND_STOP_TIMEOUT_S, _START_AND_STOP_TIMEOUT_S)
         try:
-            await stack.enter_async_context(lifespan)
+            await lifespan.startup()
         except LifespanError as error:
             await kernel.stop()
             raise error.__context__ or error from None
+        stack.push_async_callback(lifespan.shutdown)
         yield RunningKernel(kernel, quart, Client(kernel, quart), stack)
 
 

@@ -5,70 +5,55 @@ from __future__ import annotations
 import asyncio
 import secrets
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
-
-import asyncpg
 
 from rocket_kernel.errors import Conflict
 from rocket_kernel.store.protocol import Server, Store
 from rocket_kernel.testing.postgres import PostgresAddress
 
 _OTHERS = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-_EMPTY = f"SELECT pg_terminate_backend(pid) {_OTHERS}; DROP SCHEMA public CASCADE; CREATE SCHEMA public;"
+_EMPTY = (f"SELECT pg_terminate_backend(pid) {_OTHERS}", "DROP SCHEMA public CASCADE", "CREATE SCHEMA public")
 # The server notices a moment later that a connection was closed.
 _ATTEMPTS, _PAUSE_S = 100, 0.01
 
 
-@dataclass(slots=True)
 class SpareDatabases:
     """Of one process. `take` and `give_back` go by the names the server knows."""
 
-    address: PostgresAddress
-    _spare: list[str] = field(default_factory=list)
+    def __init__(self, address: PostgresAddress) -> None:
+        self._server = address.server()
+        self._spare: list[str] = []
 
     async def take(self) -> str:
         """An empty database, used before or new."""
         if self._spare:
             return self._spare.pop()
         name = f"rocket_spare_{secrets.token_hex(6)}"
-        server = self.address.server()
-        try:
-            await server.create_database(name)
-        finally:
-            await server.close()
+        await self._server.create_database(name)
         return name
 
     async def give_back(self, name: str) -> int:
         """Empty it; the number of connections that were left open to it."""
-        connection = await asyncpg.connect(
-            host=self.address.host,
-            port=self.address.port,
-            user=self.address.user,
-            password=self.address.password,
-            database=name,
-            statement_cache_size=0,
-        )
+        store = await self._server.open(name, pool_size=1)
         try:
-            left = await _open_connections(connection)
-            await connection.execute(_EMPTY)
+            left = await _open_connections(store)
+            async with store.write() as tx:
+                for statement in _EMPTY:
+                    await tx.execute(statement)
         finally:
-            await connection.close()
+            await self._server.close()
         self._spare.append(name)
         return left
 
     async def drop(self) -> None:
-        server = self.address.server()
-        try:
-            while self._spare:
-                await server.drop_database(self._spare.pop())
-        finally:
-            await server.close()
+        while self._spare:
+            await self._server.drop_database(self._spare.pop())
 
 
-async def _open_connections(connection: asyncpg.Connection[asyncpg.Record]) -> int:
+async def _open_connections(store: Store) -> int:
     left = 0
     for _ in range(_ATTEMPTS):
-        left = int(await connection.fetchval(f"SELECT count(*) {_OTHERS}"))
+        async with store.read(snapshot=False) as session:
+            ((left,),) = await session.fetch(f"SELECT count(*) {_OTHERS}")
         if not left:
             break
         await asyncio.sleep(_PAUSE_S)

@@ -9,6 +9,7 @@ from types import MappingProxyType, TracebackType
 
 from rocket_kernel.apps.context import AppContext
 from rocket_kernel.metadata.registry import CompiledEntity, Registry
+from rocket_kernel.parts import KERNEL
 from rocket_kernel.testing.client import Client
 from rocket_kernel.write.context import Write
 from rocket_kernel.write.stages import Step
@@ -64,7 +65,7 @@ class StepRecorder(AbstractAsyncContextManager["StepRecorder"]):
 
     def _recording_entity(self, item: CompiledEntity) -> CompiledEntity:
         steps = {
-            place: tuple(replace(step, run=self._noting(step)) for step in steps)
+            place: tuple(replace(step, run=self._noting(step)) if _of_a_plugin(step) else step for step in steps)
             for place, steps in item.pipeline.steps.items()
         }
         return replace(item, pipeline=replace(item.pipeline, steps=MappingProxyType(steps)))
@@ -75,3 +76,7 @@ class StepRecorder(AbstractAsyncContextManager["StepRecorder"]):
             await step.run(write)
 
         return run
+
+
+def _of_a_plugin(step: Step) -> bool:
+    return not step.name.startswith(f"{KERNEL}:")

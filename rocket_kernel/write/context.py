@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rocket_kernel.actor import Actor
 from rocket_kernel.errors import Detail
@@ -14,6 +14,9 @@ from rocket_kernel.metadata.registry import CompiledEntity, Registry
 from rocket_kernel.query.access import Access
 from rocket_kernel.store.protocol import Session
 from rocket_kernel.write.stages import CREATE, DELETE
+
+if TYPE_CHECKING:
+    from rocket_kernel.write.recorder import Recorder
 
 Record = dict[str, Any]
 
@@ -47,6 +50,16 @@ class WriteRun:
     """Rows read are locked; False while the outside world judges."""
     stash: dict[Any, Any] = field(default_factory=dict)
     """Room for plugins, by keys of their own."""
+    outbox: list[dict[str, Any]] = field(default_factory=list)
+    """What will happen outside the database once this is committed, as JSON objects, for explain to show.
+
+    A plugin that stores an outbox row appends a description of it, without secrets and without values of sensitive
+    fields.
+    """
+    workflows: list[dict[str, Any]] = field(default_factory=list)
+    """Workflows that this write starts, likewise."""
+    recorder: Recorder | None = None
+    """Watches the write, for explain; None costs nothing."""
 
 
 @dataclass(slots=True, eq=False)
@@ -79,6 +92,8 @@ class Write:
     id_text: str = ""
     """The id as the path had it; "" on create and in nested records."""
     errors: list[Detail] = field(default_factory=list)
+    item_errors: list[tuple[tuple[int, ...], Detail]] = field(default_factory=list)
+    """Findings about nested items that became no record of their own, with the positions the items have."""
     assigned: set[str] = field(default_factory=set)
     stash: dict[Any, Any] = field(default_factory=dict)
 

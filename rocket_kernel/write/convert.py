@@ -118,7 +118,9 @@ def _fill_key(write: Write, new_id: NewId) -> None:
     if entity.generated_key:
         # Numbers are the database's to give; the column is left out of the INSERT.
         write.record[name] = new_id() if entity.primary_key.type in ("uuid", "string") else None
-    elif write.record.get(name) in (None, "") and not _has_finding(write, name):
+    elif write.record.get(name) in (None, "") and not (
+        _leads_to_parent(write, entity.key) or _has_finding(write, name)
+    ):
         write.fail(f"{name} is required", field=name, rule="required")
 
 

@@ -34,14 +34,18 @@ async def plan_delete(write: Write) -> None:
         if hop.relation.many_to_many:
             await _restrict(write, hop, visited)
             continue
-        key_field = write.run.registry.entity(hop.target).entity.fields[hop.other_field]
-        is_key = key_field.name == write.run.registry.entity(hop.target).entity.primary_key.field
-        if policy == "restrict" or (policy != "cascade" and (key_field.demanded or is_key)):
+        keeps_key = _must_keep_value(write.run.registry.entity(hop.target).entity, hop.other_field)
+        if policy == "restrict" or (policy != "cascade" and keeps_key):
             await _restrict(write, hop, visited)
         elif policy == "cascade":
             await _cascade(write, hop, visited)
         else:
             await _clear(write, hop, visited)
+
+
+def _must_keep_value(entity: Entity, name: str) -> bool:
+    """Whether a field can never become null."""
+    return entity.fields[name].demanded or name == entity.primary_key.field
 
 
 def _identity(entity: Entity, row: Record) -> tuple[str, Any]:
@@ -150,8 +154,9 @@ async def _clear_of_deleted(write: Write) -> None:
     run = write.run
     for hop in run.registry.model.source_hops(write.entity.name):
         target = run.registry.entity(hop.target)
-        key_field = None if hop.relation.many_to_many else target.entity.fields[hop.other_field]
-        if key_field is None or key_field.demanded or not target.entity.soft_delete:
+        if hop.relation.many_to_many or not target.entity.soft_delete:
+            continue
+        if _must_keep_value(target.entity, hop.other_field):
             continue
         if hop.relation.on_delete not in ("set_null", "detach") or (write.old or {}).get(hop.own_field) is None:
             continue

@@ -13,45 +13,51 @@ from rocket_kernel.write.context import Write, WriteRun
 from rocket_kernel.write.convert import check_filled, convert, random_id
 from rocket_kernel.write.delete import plan_delete
 from rocket_kernel.write.nested import classify
-from rocket_kernel.write.run_stage import raise_findings, run_stage
+from rocket_kernel.write.run_stage import raise_findings, run_stage, run_step
 from rocket_kernel.write.slug import fill_slug
-from rocket_kernel.write.stages import CREATE, DELETE, Stage
+from rocket_kernel.write.stages import CREATE, DELETE, Stage, Step
+from rocket_kernel.write.view import require_match
 
 
 async def evaluate(
-    run: WriteRun, compiled: CompiledEntity, action: str, *, id_text: str = "", body: Mapping[str, Any] | None = None
+    run: WriteRun,
+    compiled: CompiledEntity,
+    action: str,
+    *,
+    id_text: str = "",
+    body: Mapping[str, Any] | None = None,
+    if_match: str | None = None,
 ) -> Write:
     """Authorise, load, plan, convert and judge a record with everything nested in it. Stores nothing.
 
-    Raises the error of the first stage that fails, with all findings of that stage.
+    Raises the error of the first stage that fails, with all findings of that stage. `if_match` is the header's value,
+    which must hold for the loaded row; inside a transaction that row is locked.
     """
     root = Write(run=run, compiled=compiled, action=action, body=body or {}, id_text=id_text)
     await run_stage([root], Stage.AUTHORIZE)
     if action != CREATE:
-        root.old = await _load(run, compiled, id_text)
+        await run_step(_LOAD, root)
         await run_stage([root], Stage.LOAD)
-    if action == DELETE:
-        await plan_delete(root)
-    else:
-        await classify(root)
+        if if_match is not None:
+            await require_match(root, if_match)
+    await run_step(_ON_DELETE if action == DELETE else _CLASSIFY, root)
     raise_findings(root.tree())
     await _judge(root)
     return root
 
 
-async def _load(run: WriteRun, compiled: CompiledEntity, id_text: str) -> dict[str, Any]:
-    row = await find_record(run.session, run.registry, compiled.entity, id_text, FullAccess(), lock=run.locking)
-    if row is None:
-        raise NotFound(f"{compiled.entity.name} with id {id_text} not found")
-    return row
+async def _load(root: Write) -> None:
+    run, entity = root.run, root.entity
+    root.old = await find_record(run.session, run.registry, entity, root.id_text, FullAccess(), lock=run.locking)
+    if root.old is None:
+        raise NotFound(f"{entity.name} with id {root.id_text} not found")
 
 
 async def _judge(root: Write) -> None:
     writes = list(_own(root.tree()))
-    stored = [write for write in writes if write.action != DELETE]
-    for write in stored:
-        convert(write, _ids(write))
-        _inherit_key(write)
+    stored = _stored(root)
+    if stored:
+        await run_step(_CONVERT, root)
     await run_stage(writes, Stage.CONVERT)
     await run_stage(_own(root.tree_upwards()), Stage.RULES)
     for write in stored:
@@ -59,8 +65,9 @@ async def _judge(root: Write) -> None:
     raise_findings(stored)
     for stage in (Stage.STATE_MACHINE, Stage.BEFORE_WRITE, Stage.POLICY):
         await run_stage(writes, stage)
+    if any(write.entity.slug is not None for write in stored):
+        await run_step(_SLUG, root)
     for write in stored:
-        await fill_slug(write)
         check_filled(write, frozenset(write.entity.fields) - write.compiled.pipeline.fills - _late(write))
     await run_stage(writes, Stage.SLUG)
     await run_stage(writes, Stage.FILES)
@@ -69,6 +76,21 @@ async def _judge(root: Write) -> None:
 def _own(writes: Iterable[Write]) -> Iterable[Write]:
     """Records that are judged: not those an `on_delete` alone changes."""
     return (write for write in writes if not write.by_engine)
+
+
+def _stored(root: Write) -> list[Write]:
+    return [write for write in _own(root.tree()) if write.action != DELETE]
+
+
+async def _convert(root: Write) -> None:
+    for write in _stored(root):
+        convert(write, _ids(write))
+        _inherit_key(write)
+
+
+async def _fill_slugs(root: Write) -> None:
+    for write in _stored(root):
+        await fill_slug(write)
 
 
 def _ids(write: Write) -> Any:
@@ -93,3 +115,11 @@ def _late(write: Write) -> frozenset[str]:
         changed = write.supplied | write.assigned
         names.update(name for name in write.entity.fields if name not in changed)
     return frozenset(names)
+
+
+# The kernel's own work, under the names that `describe` lists.
+_LOAD = Step(Stage.LOAD, "kernel:load", _load)
+_ON_DELETE = Step(Stage.WRITE, "kernel:on_delete", plan_delete)
+_CLASSIFY = Step(Stage.CLASSIFY, "kernel:classify", classify)
+_CONVERT = Step(Stage.CONVERT, "kernel:convert", _convert)
+_SLUG = Step(Stage.SLUG, "kernel:slug", _fill_slugs)

@@ -17,7 +17,7 @@ from rocket_kernel.write.delete import apply_delete
 from rocket_kernel.write.slug import next_slug
 from rocket_kernel.write.stages import CREATE, DELETE
 
-_SLUG_ATTEMPTS = 5
+_SLUG_ATTEMPTS = 9
 
 
 async def execute(tx: Transaction, write: Write) -> None:
@@ -57,7 +57,7 @@ async def _store(tx: Transaction, write: Write) -> None:
         except UniqueViolation as violation:
             if _violated_field(write.entity, violation) != slug.field or attempt == _SLUG_ATTEMPTS - 1:
                 raise _conflict(write, violation) from violation
-            write.record[slug.field] = next_slug(write)
+            write.record[slug.field] = await next_slug(write, losses=attempt + 1)
         except NotNullViolation as violation:
             raise _missing(write, violation) from violation
 

@@ -69,7 +69,7 @@ async def _plan_group(write: Write, hop: Hop, payload: NestedPayload, path: str,
         raise _limit(path, f"Too many records in one request (max {write.run.limits.records})")
     group = Group(hop)
     write.groups.append(group)
-    items = _read_items(write, hop, payload, path, single=single)
+    items = _read_items(write, group, payload, path, single=single)
     if hop.relation.many_to_many:
         await _plan_links(write, group, payload.mode, items)
     else:
@@ -80,7 +80,8 @@ def _limit(path: str, message: str) -> ValidationFailed:
     return ValidationFailed(details=[Detail(message, field=path or None, rule="limit")])
 
 
-def _read_items(write: Write, hop: Hop, payload: NestedPayload, path: str, *, single: bool) -> list[_Item]:
+def _read_items(write: Write, group: Group, payload: NestedPayload, path: str, *, single: bool) -> list[_Item]:
+    hop = group.hop
     target = write.run.registry.entity(hop.target).entity
     key_field = target.primary_key.field
     names = (key_field, "id") if hop.relation.many_to_many else (key_field,)
@@ -89,7 +90,8 @@ def _read_items(write: Write, hop: Hop, payload: NestedPayload, path: str, *, si
         at = path if single else f"{path}[{position}]"
         item_body = {"id": body} if hop.relation.many_to_many and isinstance(body, str) else body
         if not isinstance(item_body, Mapping):
-            write.errors.append(Detail(f"{at} must be an object", field=at, rule="type"))
+            detail = Detail(f"{at} must be an object", field=at, rule="type")
+            write.item_errors.append((_position(write, position), detail))
             continue
         item = _Item(at, position, item_body)
         given = given_key(item_body, *names)
@@ -106,7 +108,13 @@ def _read_items(write: Write, hop: Hop, payload: NestedPayload, path: str, *, si
 def _not_found(write: Write, item: _Item, target: Entity) -> None:
     given = shown(item.body.get(item.key_name))
     message = f"{target.name} with id {given} not found"
-    write.errors.append(Detail(message, field=f"{item.path}.{item.key_name}", rule="not_found"))
+    detail = Detail(message, field=f"{item.path}.{item.key_name}", rule="not_found")
+    write.item_errors.append((_position(write, item.position), detail))
+
+
+def _position(write: Write, *within: int) -> tuple[int, ...]:
+    """Where something in the group that was begun last stands in the request."""
+    return (*write.position, len(write.groups), *within)
 
 
 async def _plan_children(write: Write, group: Group, mode: str, items: Sequence[_Item]) -> None:
@@ -125,7 +133,8 @@ async def _plan_children(write: Write, group: Group, mode: str, items: Sequence[
             _not_found(write, item, target)
         elif order_key is not None and order_key in mentioned:
             message = f"{item.path} names a record that was named before"
-            write.errors.append(Detail(message, field=item.path, rule="cardinality"))
+            detail = Detail(message, field=item.path, rule="cardinality")
+            write.item_errors.append((_position(write, item.position), detail))
         elif row is not None:
             mentioned.add(order_key)
             if mode != "append":
@@ -136,12 +145,11 @@ async def _plan_children(write: Write, group: Group, mode: str, items: Sequence[
     removed = [row for key, row in by_key.items() if mode == "replace" and key not in mentioned]
     if single:
         planned, removed = _at_most_one(write, mode, planned, removed, children, hop)
-    position = len(write.groups)
     for number, row in enumerate(removed):
-        at = (*write.position, position, -1, number)
+        at = _position(write, -1, number)
         group.deletes.append(await _child(write, hop, DELETE, row=row, path=write.path, position=at))
     for item, action, row in planned:
-        at = (*write.position, position, item.position)
+        at = _position(write, item.position)
         child = await _child(write, hop, action, row=row, path=item.path, position=at, body=item.body)
         (group.deletes if action == DELETE else group.writes).append(child)
 
@@ -157,7 +165,9 @@ def _at_most_one(
     kept = [entry for entry in planned if entry[1] != DELETE]
     if len(kept) > 1:
         message = f"{hop.relation.name} holds at most one record"
-        write.errors.append(Detail(message, field=kept[1][0].path, rule="cardinality"))
+        second = kept[1][0]
+        detail = Detail(message, field=second.path, rule="cardinality")
+        write.item_errors.append((_position(write, second.position), detail))
         return planned, removed
     going = [row for _, action, row in planned if action == DELETE]
     staying = [row for row in children if row not in going and row not in removed]
@@ -246,7 +256,6 @@ async def _plan_links(write: Write, group: Group, mode: str, items: Sequence[_It
         where = keys_condition(target, list(named.values()))
         rows = await fetch_records(run.session, run.registry, target.name, ReadableRows(run.access), where=where)
         found = {key(row[target.primary_key.field]) for row in rows}
-    position = len(write.groups)
     for item in items:
         removes = mode == "diff" and asks_deletion(item.body)
         if item.bad_key or (item.key is not None and key(item.key) not in found):
@@ -254,6 +263,6 @@ async def _plan_links(write: Write, group: Group, mode: str, items: Sequence[_It
         elif item.key is not None:
             (group.unlink if removes else group.link).append(item.key)
         elif not removes:
-            at = (*write.position, position, item.position)
+            at = _position(write, item.position)
             group.writes.append(await _child(write, hop, CREATE, row=None, path=item.path, position=at, body=item.body))
     group.unlink_others = mode == "replace"

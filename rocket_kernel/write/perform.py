@@ -4,33 +4,34 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from rocket_kernel.call import Call
-from rocket_kernel.errors import Conflict, Forbidden, TransactionConflict
-from rocket_kernel.metadata.entity import DELETED_AT
+from rocket_kernel.errors import Conflict, TransactionConflict
 from rocket_kernel.metadata.registry import Registry
-from rocket_kernel.query.access import Access, FullAccess
-from rocket_kernel.query.memory import holds
-from rocket_kernel.query.reader import Reader
-from rocket_kernel.query.records import Record, fetch_records, key_condition
+from rocket_kernel.query.access import Access
+from rocket_kernel.query.records import Record
 from rocket_kernel.store.protocol import Session, Transaction
 from rocket_kernel.write.context import Write, WriteLimits, WriteRun
 from rocket_kernel.write.evaluate import evaluate
 from rocket_kernel.write.execute import execute
-from rocket_kernel.write.run_stage import run_stage
-from rocket_kernel.write.stages import DELETE, Stage
+from rocket_kernel.write.idempotency import Ticket, claim, keep, known_answer, only_one, replay
+from rocket_kernel.write.run_stage import run_stage, run_step
+from rocket_kernel.write.stages import CREATE, Stage, Step
+from rocket_kernel.write.view import AFTER, Written, answer
 
 if TYPE_CHECKING:
     from rocket_kernel.apps.context import AppContext
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 _ATTEMPTS = 4
 _PAUSE_S = 0.02
-_AFTER = (Stage.AFTER_RULES, Stage.AFTER_WRITE, Stage.OUTBOX)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,44 +42,73 @@ class WriteOrder:
     entity: str
     body: Mapping[str, Any]
     id_text: str = ""
+    if_match: str | None = None
+    """The value of the header; on create it has no meaning."""
+    ticket: Ticket | None = None
+    """Of a create that may have been sent before."""
 
 
-async def perform(app: AppContext, order: WriteOrder, call: Call) -> Record:
+async def perform(app: AppContext, order: WriteOrder, call: Call) -> Written:
     """Run the whole pipeline and commit; the record as the caller may see it, empty after a delete.
 
     Deadlocks and serialization failures are tried again before Conflict is raised. Effects outside the database are
     rows of the same transaction, so that nothing exists anywhere when anything vetoes.
     """
-    for attempt in range(_ATTEMPTS):
+    with nullcontext() if order.ticket is None else only_one(app.stash, order.ticket):
+        return await retried(lambda: _attempt(app, order, call))
+
+
+async def retried(attempt: Callable[[], Awaitable[T]]) -> T:
+    """Raises Conflict when the attempt got in the way of other transactions every time."""
+    for number in range(_ATTEMPTS):
         try:
-            return await _attempt(app, order, call)
+            return await attempt()
         except TransactionConflict as busy:
-            if attempt == _ATTEMPTS - 1:
+            if number == _ATTEMPTS - 1:
                 raise Conflict from busy
-            await asyncio.sleep(_PAUSE_S * 2**attempt)
+            await asyncio.sleep(_PAUSE_S * 2**number)
     raise Conflict
 
 
-async def _attempt(app: AppContext, order: WriteOrder, call: Call) -> Record:
+async def _attempt(app: AppContext, order: WriteOrder, call: Call) -> Written:
     stash: dict[Any, Any] = {}
-    judged = await _ask_outside(app, order, call, stash)
+    judged: list[tuple[Any, ...]] | None = None
+    if app.has_external_steps:
+        known = await _known_answer(app, order, call)
+        if known is not None:
+            return known
+        judged = await _ask_outside(app, order, call, stash)
     async with app.writing() as (tx, registry):
-        compiled = registry.entity(order.entity)
-        run = _run(app, registry, tx, call, stash, locking=True)
-        root = await evaluate(run, compiled, order.action, id_text=order.id_text, body=order.body)
+        run = start_run(app, registry, tx, call, stash=stash)
+        if order.ticket is not None:
+            row = await claim(tx, order.ticket, call.now, app.stash)
+            if row is not None:
+                return await _replay(run, order, order.ticket, row)
+        if judged is None and registry.entity(order.entity).pipeline.external:
+            # Another process has changed the metadata; this one knows now whom to ask.
+            raise TransactionConflict
+        root = await evaluated(run, order)
         if judged is not None and _fingerprint(root) != judged:
             raise Conflict
-        await execute(tx, root)
-        for stage in _AFTER:
-            await run_stage(_reached(root, stage), stage)
-        answer = {} if order.action == DELETE else await _answer(root, registry, tx)
+        await store(root)
+        written = await answer(root)
+        if order.ticket is not None:
+            await keep(tx, order.ticket, root, written)
     await _after_commit(root)
-    return answer
+    return written
 
 
-def _run(
-    app: AppContext, registry: Registry, session: Session, call: Call, stash: dict[Any, Any], *, locking: bool
+def start_run(
+    app: AppContext,
+    registry: Registry,
+    session: Session,
+    call: Call,
+    *,
+    locking: bool = True,
+    stash: dict[Any, Any] | None = None,
 ) -> WriteRun:
+    """`stash` outlives the run when a request is evaluated twice."""
+    shared = {} if stash is None else stash
     return WriteRun(
         app=app.name,
         registry=registry,
@@ -89,22 +119,54 @@ def _run(
         access=Access(registry, call.actor),
         limits=WriteLimits(app.limits.nested_depth, app.limits.nested_records),
         locking=locking,
-        stash={"kernel:ids": stash.setdefault("kernel:ids", {})},
+        stash={"kernel:ids": shared.setdefault("kernel:ids", {})},
     )
+
+
+async def evaluated(run: WriteRun, order: WriteOrder) -> Write:
+    """The order as a record that may be stored. Raises what refuses it."""
+    compiled = run.registry.entity(order.entity)
+    return await evaluate(run, compiled, order.action, id_text=order.id_text, body=order.body, if_match=order.if_match)
+
+
+async def store(root: Write) -> None:
+    """Everything between the last judgement and the commit. The run's session is a transaction."""
+    await run_step(_WRITE, root)
+    for stage in AFTER:
+        await run_stage(_reached(root, stage), stage)
+
+
+async def _write_rows(root: Write) -> None:
+    await execute(cast("Transaction", root.run.session), root)
+
+
+_WRITE = Step(Stage.WRITE, "kernel:write", _write_rows)
+
+
+async def _known_answer(app: AppContext, order: WriteOrder, call: Call) -> Written | None:
+    """Before the outside world is asked: it must not judge a request a second time that has its answer already."""
+    if order.ticket is None:
+        return None
+    async with app.reading() as (session, registry):
+        row = await known_answer(session, order.ticket, call.now)
+        if row is None:
+            return None
+        return await _replay(start_run(app, registry, session, call, locking=False), order, order.ticket, row)
+
+
+async def _replay(run: WriteRun, order: WriteOrder, ticket: Ticket, row: Record) -> Written:
+    root = Write(run=run, compiled=run.registry.entity(order.entity), action=CREATE, body=order.body)
+    return await replay(root, ticket, row)
 
 
 async def _ask_outside(
     app: AppContext, order: WriteOrder, call: Call, stash: dict[Any, Any]
 ) -> list[tuple[Any, ...]] | None:
     """Let the outside world judge, if anything in the tree asks it. No connection is held meanwhile."""
-    if not app.has_external_steps:
-        return None
     async with app.reading() as (session, registry):
-        compiled = registry.entity(order.entity)
-        if not compiled.pipeline.external:
+        if not registry.entity(order.entity).pipeline.external:
             return None
-        run = _run(app, registry, session, call, stash, locking=False)
-        root = await evaluate(run, compiled, order.action, id_text=order.id_text, body=order.body)
+        root = await evaluated(start_run(app, registry, session, call, locking=False, stash=stash), order)
     await run_stage((write for write in root.tree() if not write.by_engine), Stage.BEFORE_WEBHOOKS)
     return _fingerprint(root)
 
@@ -117,32 +179,6 @@ def _fingerprint(root: Write) -> list[tuple[Any, ...]]:
 def _reached(root: Write, stage: Stage) -> list[Write]:
     """Rows that only an `on_delete` changes emit events but obey no rules."""
     return [write for write in root.tree() if not (write.by_engine and stage is Stage.AFTER_RULES)]
-
-
-async def _answer(root: Write, registry: Registry, tx: Transaction) -> Record:
-    entity = root.entity
-    record = root.record
-    if any(write.compiled.pipeline.at(write.action, stage) for write in root.tree() for stage in _AFTER):
-        where = key_condition(entity, root.record[entity.primary_key.field])
-        found = await fetch_records(tx, registry, entity.name, FullAccess(), where=where, limit=1)
-        record = found[0] if found else record
-    access = root.run.access
-    try:
-        grant = access.grant(entity.name)
-    except Forbidden:
-        return _own_fields(root, record)
-    if grant.condition is not None and not holds(grant.condition, record):
-        return _own_fields(root, record)
-    shown = Reader(registry, tx, access).visible(entity, record)
-    if entity.shows_deleted_at:
-        shown[DELETED_AT] = None
-    return shown
-
-
-def _own_fields(root: Write, record: Record) -> Record:
-    """For a caller who may not read the row: its key and what the caller supplied."""
-    kept = {root.entity.primary_key.field, *root.supplied}
-    return {name: record[name] for name in root.entity.fields if name in kept}
 
 
 async def _after_commit(root: Write) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from operator import itemgetter
 
-from rocket_kernel.errors import ValidationFailed
+from rocket_kernel.errors import Detail, ValidationFailed
 from rocket_kernel.write.context import Write
-from rocket_kernel.write.stages import Stage
+from rocket_kernel.write.stages import Stage, Step
 
 
 async def run_stage(writes: Iterable[Write], stage: Stage) -> None:
@@ -14,16 +15,25 @@ async def run_stage(writes: Iterable[Write], stage: Stage) -> None:
     kept = list(writes)
     for write in kept:
         for step in write.compiled.pipeline.at(write.action, stage):
-            await step.run(write)
+            await run_step(step, write)
     raise_findings(kept)
+
+
+async def run_step(step: Step, write: Write) -> None:
+    """Run one step, a plugin's or the kernel's own, and have it noted when somebody watches the write."""
+    recorder = write.run.recorder
+    if recorder is None:
+        await step.run(write)
+    else:
+        await recorder.run(step, write)
 
 
 def raise_findings(writes: Iterable[Write]) -> None:
     """Raise ValidationFailed with the findings of all records, the parent's first and the items' in body order."""
-    details = [detail for write in sorted(writes, key=_body_order) for detail in write.errors]
-    if details:
-        raise ValidationFailed(details=details)
-
-
-def _body_order(write: Write) -> tuple[int, ...]:
-    return write.position
+    found: list[tuple[tuple[int, ...], Detail]] = []
+    for write in writes:
+        found += [(write.position, detail) for detail in write.errors]
+        found += write.item_errors
+    if found:
+        found.sort(key=itemgetter(0))
+        raise ValidationFailed(details=[detail for _, detail in found])

@@ -19,6 +19,9 @@ from rocket_kernel.write.stages import CREATE
 _KEPT = frozenset(ascii_lowercase + digits)
 _ALPHABET = ascii_lowercase + digits
 _COUNTED = 100
+_COUNTED_LOSSES = 6
+"""Lost races after which a random suffix ends the contest; a pool's writers rarely lose more."""
+
 _LONGEST = MAX_INDEXED_BYTES - 8
 
 
@@ -68,8 +71,7 @@ def _is_due(write: Write, slug: Slug, source: str) -> bool:
 
 
 async def _free_slug(write: Write, slug: Slug, source: str) -> str:
-    value = write.record.get(source)
-    base = (slugify(text_form(value)) if value is not None else "") or random_text(8)
+    base = _base(write, source)
     field = write.entity.fields[slug.field]
     ordered = candidates(base)
     counted = [next(ordered) for _ in range(_COUNTED)]
@@ -83,8 +85,17 @@ async def _free_slug(write: Write, slug: Slug, source: str) -> str:
     return f"{base}-{random_text(12)}"
 
 
-def next_slug(write: Write) -> str:
-    """Another candidate after the database refused the current one: a race was lost."""
+def _base(write: Write, source: str) -> str:
+    value = write.record.get(source)
+    return (slugify(text_form(value)) if value is not None else "") or random_text(8)
+
+
+async def next_slug(write: Write, *, losses: int) -> str:
+    """The next candidate after the database refused the current one: other writers were faster, `losses` times."""
     slug = write.entity.slug
-    current = str(write.record[slug.field]) if slug is not None else ""
-    return f"{current}-{random_text(6)}"
+    if slug is None or slug.source is None:
+        raise ValueError(f"{write.entity.name} has no slug to fill")
+    write.run.taken_slugs.add((write.entity.name, write.record[slug.field]))
+    if losses < _COUNTED_LOSSES:
+        return await _free_slug(write, slug, slug.source)
+    return f"{_base(write, slug.source)}-{random_text(6)}"

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
 import time
@@ -32,18 +31,8 @@ _TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z")
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _START_S = 30
 
-# Like `rocket serve` without plugins, whatever else is installed beside the kernel.
-_SERVE = """
-import asyncio, sys
-from pathlib import Path
-from hypercorn.asyncio import serve
-from hypercorn.config import Config as ServerConfig
-from rocket_kernel import create_app, load_config, make_kernel
-kernel = make_kernel(load_config(environ={}, cwd=Path.cwd()), plugins=())
-server = ServerConfig()
-server.bind = [sys.argv[1]]
-asyncio.run(serve(create_app(kernel), server))
-"""
+_ROCKET = Path(sys.executable).with_name("rocket")
+_SERVING = re.compile(r"^  address +http://(\S+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,16 +78,14 @@ class Page:
         assert found is not None, f"{self.path.name} has no heading {heading!r}"
         return found["text"]
 
+    def tables(self, heading: str) -> list[list[list[str]]]:
+        """The rows of each table under a heading, without their heads; cells as they are written."""
+        runs = re.findall(r"(?:^\|.*\n)+", self.section(heading), re.MULTILINE)
+        return [[_cells(line) for line in run.splitlines()[2:]] for run in runs]
+
     def table(self, heading: str) -> list[list[str]]:
-        """The rows of the first table under a heading, without its head; cells as they are written."""
-        lines = [line for line in self.section(heading).splitlines()]
-        start = next(number for number, line in enumerate(lines) if line.startswith("|"))
-        rows: list[list[str]] = []
-        for line in lines[start:]:
-            if not line.startswith("|"):
-                break
-            rows.append([cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]])
-        return rows[2:]
+        """The first of them."""
+        return self.tables(heading)[0]
 
     def exchanges(self) -> list[Exchange]:
         found: list[Exchange] = []
@@ -126,7 +113,13 @@ class ServerProcess:
         # curl reads `.curlrc` from CURL_HOME; what it adds is the status behind the body.
         environment = {**os.environ, "CURL_HOME": str(self.folder)}
         done = subprocess.run(
-            ["sh", "-euc", command], cwd=self.folder, env=environment, capture_output=True, text=True, timeout=60
+            ["sh", "-euc", command],
+            cwd=self.folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
         )
         assert done.returncode == 0, f"{exchange.where}: {done.stderr}"
         text, _, status = done.stdout.rstrip("\n").rpartition("\n")
@@ -136,6 +129,10 @@ class ServerProcess:
         assert int(status) == exchange.status, f"{exchange.where}: {done.stdout}"
         found = differences(exchange.body, json.loads(text))
         assert not found, "\n".join([f"{exchange.where}: the answer is not the one shown", *found, text])
+
+
+def _cells(line: str) -> list[str]:
+    return [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
 
 
 def differences(shown: Any, real: Any, at: str = "$") -> list[str]:
@@ -169,30 +166,38 @@ def page() -> Callable[[str], Page]:
 
 @pytest.fixture
 def server_process(tmp_path: Path) -> Iterator[ServerProcess]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
+    """`rocket serve` without plugins, whatever else is installed beside the kernel."""
     (tmp_path / ".curlrc").write_text('silent\nshow-error\nnoproxy = "*"\nwrite-out = "\\n%{http_code}\\n"\n')
-    with (tmp_path / "server.log").open("w") as log:
-        process = subprocess.Popen([sys.executable, "-c", _SERVE, address], cwd=tmp_path, stdout=log, stderr=log)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("ROCKET_")}
+    environment["ROCKET_PLUGINS__ENABLED"] = "[]"
+    log = tmp_path / "server.log"
+    with log.open("w") as output:
+        command = [_ROCKET, "serve", "--port", "0"]
+        process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=output, stderr=output)
     try:
-        _await_health(address, process, tmp_path / "server.log")
-        yield ServerProcess(address, tmp_path)
+        yield ServerProcess(_address(process, log), tmp_path)
     finally:
         process.terminate()
         process.wait(timeout=60)
 
 
-def _await_health(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
+def _address(process: subprocess.Popen[bytes], log: Path) -> str:
+    """Where the server says that it listens, once it answers there."""
     end = time.monotonic() + _START_S
     while time.monotonic() < end and process.poll() is None:
-        connection = HTTPConnection(address, timeout=5)
-        try:
-            connection.request("GET", "/health")
-            assert connection.getresponse().status == 200
-            return
-        except OSError:
-            time.sleep(0.05)
-        finally:
-            connection.close()
+        found = _SERVING.search(log.read_text())
+        if found is not None and _is_healthy(found[1]):
+            return found[1]
+        time.sleep(0.05)
     pytest.fail(f"the server did not start: {log.read_text()}")
+
+
+def _is_healthy(address: str) -> bool:
+    connection = HTTPConnection(address, timeout=5)
+    try:
+        connection.request("GET", "/health")
+        return connection.getresponse().status == 200
+    except OSError:
+        return False
+    finally:
+        connection.close()

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
@@ -10,16 +11,21 @@ from rocket_kernel.store.protocol import Server, Store
 from rocket_kernel.store.sqlite import SqliteServer
 from rocket_kernel.testing.postgres import postgres_address
 
-MakeServer = Callable[[], Server]
+
+class MakeServer(Protocol):
+    def __call__(self, *, wait_s: float = 10.0) -> Server: ...
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def make_server(request: pytest.FixtureRequest, tmp_path: Path) -> MakeServer:
-    """A new Server on the same databases at each call, with short waits; close it."""
-    if request.param == "sqlite":
-        return lambda: SqliteServer(tmp_path / "data", acquire_timeout_s=0.3)
-    address = postgres_address()
-    return lambda: address.server(acquire_timeout_s=2.0)
+    """A new Server on the same databases at each call; close it. `wait_s` is how long it waits for connections."""
+
+    def make(*, wait_s: float = 10.0) -> Server:
+        if request.param == "sqlite":
+            return SqliteServer(tmp_path / "data", acquire_timeout_s=wait_s, write_timeout_s=wait_s)
+        return postgres_address().server(acquire_timeout_s=wait_s)
+
+    return make
 
 
 @pytest.fixture

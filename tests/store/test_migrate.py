@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from rocket_kernel.errors import NotNullViolation, UniqueViolation, ValidationFailed
+from rocket_kernel.errors import Conflict, NotNullViolation, UniqueViolation, ValidationFailed
 from rocket_kernel.store.columns import Column, ColumnType, Index, Storage, Table
 from rocket_kernel.store.existing import ExistingTable
 from rocket_kernel.store.introspect import read_table
@@ -139,6 +139,27 @@ async def test_a_join_table(store: Store) -> None:
     join = Table("a_b", (Column("a", ID.type, nullable=False), Column("b", ID.type, nullable=False)), ("a", "b"))
     assert await apply(store, join)
     assert await apply(store, replace(join, primary_key=("b", "a"))) == []
+
+
+async def test_a_table_that_is_used_as_it_is(store: Store) -> None:
+    found = Table("a_b", (ID, column("a"), column("b", nullable=False)), ("id",))
+    await apply(store, found)
+    join = Table("a_b", (column("a"), column("b")), ("a", "b"), (Index("idx_a_b_b", ("b",)),), as_found=True)
+    assert await apply(store, join) == []
+    with pytest.raises(PrimaryKeyDiffers):
+        await apply(store, replace(join, columns=(*join.columns, column("c"))))
+    with pytest.raises(ColumnTypeDiffers):
+        await apply(store, replace(join, columns=(column("a"), column("b", Storage.DATE))))
+    with pytest.raises(PrimaryKeyDiffers):
+        await apply(store, replace(join, as_found=False))
+
+
+async def test_a_table_cannot_have_the_name_of_an_index(store: Store) -> None:
+    await apply(store, table(column("title"), indexes=[unique("title")]))
+    async with store.schema_change() as tx:
+        with pytest.raises(Conflict, match="Table already in use: idx_courses_title"):
+            await apply_table(tx, Table("idx_courses_title", (ID,), ("id",)))
+        await tx.fetch("SELECT 1")
 
 
 async def test_a_column_that_is_missing_is_added(store: Store) -> None:

@@ -1,0 +1,96 @@
+"""What the caller of a write may see of a row: in the answer, in its tag, and in explain."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rocket_kernel import json_text
+from rocket_kernel.errors import Forbidden, PreconditionFailed
+from rocket_kernel.metadata.entity import DELETED_AT, Entity
+from rocket_kernel.query.access import FullAccess, ReadGrant
+from rocket_kernel.query.memory import holds
+from rocket_kernel.query.reader import Reader
+from rocket_kernel.query.records import Record, fetch_records, key_condition
+from rocket_kernel.write.context import Write, WriteRun
+from rocket_kernel.write.stages import DELETE, Stage
+from rocket_kernel.write.tags import matches, record_tag, text_tag
+
+AFTER = (Stage.AFTER_RULES, Stage.AFTER_WRITE, Stage.OUTBOX)
+"""Stages inside the transaction whose steps find the records stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The answer to a write: the record as its caller may see it, empty after a delete."""
+
+    record: Record
+    text: bytes = b"{}"
+    """The record as JSON."""
+    tag: str = ""
+    """The ETag; empty after a delete."""
+    replayed: bool = False
+    """Nothing was written: an earlier request with the same Idempotency-Key had this answer."""
+
+
+async def answer(root: Write) -> Written:
+    """From a fresh read of the stored record, if any step could have changed it meanwhile."""
+    run, entity = root.run, root.entity
+    if root.action == DELETE:
+        return Written({})
+    if any(write.compiled.pipeline.at(write.action, stage) for write in root.tree() for stage in AFTER):
+        where = key_condition(entity, root.record[entity.primary_key.field])
+        found = await fetch_records(run.session, run.registry, entity.name, FullAccess(), where=where, limit=1)
+        root.record = found[0] if found else root.record
+    visible = await visible_part(run, entity, root.record)
+    if visible is not None and not entity.shows_deleted_at:
+        text = json_text.encode(visible)
+        return Written(visible, text, text_tag(text))
+    shown = _own_fields(root) if visible is None else {**visible, DELETED_AT: None}
+    return Written(shown, json_text.encode(shown), row_tag(entity, root.record, visible))
+
+
+def _own_fields(root: Write) -> Record:
+    """For a caller who may not read the row: its key and what the caller supplied."""
+    kept = {root.entity.primary_key.field, *root.supplied}
+    return {name: root.record[name] for name in root.entity.fields if name in kept}
+
+
+async def visible_part(run: WriteRun, entity: Entity, record: Record, *, stored: bool = True) -> Record | None:
+    """A complete record without the fields hidden from the caller; None when the caller may not read it at all.
+
+    `stored`: the record is the row as the session sees it. Conditions on related rows can be asked of such only; of
+    another record they count as not fulfilled.
+    """
+    try:
+        grant = run.access.grant(entity.name)
+    except Forbidden:
+        return None
+    if not await _is_shown(run, entity, grant, record, stored=stored):
+        return None
+    return Reader(run.registry, run.session, run.access).visible(entity, record)
+
+
+async def _is_shown(run: WriteRun, entity: Entity, grant: ReadGrant, record: Record, *, stored: bool) -> bool:
+    if grant.condition is None:
+        return True
+    try:
+        return holds(grant.condition, record)
+    except TypeError:  # it walks a relation
+        if not stored:
+            return False
+    where = key_condition(entity, record[entity.primary_key.field])
+    return bool(await fetch_records(run.session, run.registry, entity.name, run.access, where=where, limit=1))
+
+
+def row_tag(entity: Entity, record: Record, visible: Record | None) -> str:
+    """The tag of a row. For a caller who may not read the row it says that the row is there, and nothing more."""
+    key = entity.primary_key.field
+    return record_tag({key: record[key]} if visible is None else visible)
+
+
+async def require_match(write: Write, if_match: str) -> None:
+    """Raises PreconditionFailed unless `If-Match` holds for the row in `write.old`."""
+    old = write.old or {}
+    visible = await visible_part(write.run, write.entity, old)
+    if not matches(if_match, row_tag(write.entity, old, visible)):
+        raise PreconditionFailed

@@ -1,0 +1,316 @@
+"""docs/hooks.md describes the hooks that there are, and its examples work."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import logging
+import re
+import sys
+from types import ModuleType
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from rocket_kernel import Plugin, hookspecs
+from rocket_kernel.cli import command_line
+from rocket_kernel.config import Config, DatabaseConfig, PluginsConfig
+from rocket_kernel.plugins import ENGINE_API
+from rocket_kernel.store.table_rows import TableRows
+from rocket_kernel.testing import run_kernel
+from rocket_kernel.write.stages import KERNEL_STAGES, STAGES
+
+PAGE = "docs/hooks.md"
+HOOKS = {name: spec for name, spec in vars(hookspecs).items() if hasattr(spec, f"{hookspecs.PROJECT}_spec")}
+LABELS = ("Called", "Transaction", "Returning", "Raising")
+KEY = {"x-api-key": "open sesame"}
+
+BOOK = {
+    "name": "book",
+    "primary_key": {"field": "id", "type": "int", "generated": True},
+    "fields": [
+        {"name": "id", "type": "int"},
+        {"name": "title", "type": "string", "required": True},
+        {"name": "price", "type": "decimal", "precision": 2},
+        {"name": "draft", "type": "boolean", "default": False},
+    ],
+}
+
+
+def heading(name: str) -> str:
+    return f"## {name}({', '.join(inspect.signature(HOOKS[name]).parameters)})"
+
+
+def promise(text: str) -> tuple[str, ...]:
+    """Version and stability, as a docstring or a section of the page states them."""
+    found = re.search(r"Since(?:\*\*)? (\d+\.\d+)\. (?:\*\*)?Stability:(?:\*\*)? (stable|provisional)\.", text)
+    assert found is not None, text
+    return found.groups()
+
+
+def test_hooks_page_has_one_heading_a_hook_in_the_order_of_the_specs(page):
+    headings = re.findall(r"^## \w+\(.*\)$", page(PAGE).text, re.MULTILINE)
+    assert headings == [heading(name) for name in HOOKS]
+
+
+@pytest.mark.parametrize("name", HOOKS)
+def test_spec_states_since_and_stability_and_the_page_says_the_same(name, page):
+    docstring = inspect.getdoc(HOOKS[name])
+    section = page(PAGE).section(heading(name))
+    assert promise(docstring) == promise(section)
+    for label in LABELS:
+        assert f"- **{label}:**" in section
+
+
+@pytest.mark.parametrize("name", HOOKS)
+def test_spec_is_annotated(name):
+    spec = HOOKS[name]
+    assert set(spec.__annotations__) == {*inspect.signature(spec).parameters, "return"}
+
+
+def test_hooks_page_lists_the_stages(page):
+    rows = page(PAGE).table("## Stages and steps")
+    assert [row[0] for row in rows] == [f"`{stage}`" for stage in STAGES]
+    assert [row[1] for row in rows] == ["no" if stage in KERNEL_STAGES else "yes" for stage in STAGES]
+
+
+def test_hooks_page_lists_what_a_plugin_class_declares(page):
+    rows = page(PAGE).table("## The plugin class")
+    assert [row[0] for row in rows] == [f"`{name}`" for name in Plugin.__annotations__]
+    for name, _, default in rows[1:]:
+        shown = f"the current one, {ENGINE_API}" if name == "`engine_api`" else None
+        expected = shown or f"`{getattr(Plugin, name.strip('`'))!r}`".replace("'", '"')
+        assert default == expected
+
+
+@pytest.fixture
+def example(page, monkeypatch):
+    """A function: the python block under a heading -> what it defines."""
+
+    def define(section: str) -> dict[str, Any]:
+        found = re.search(r"^```python\n(.*?)^```$", page(PAGE).section(section), re.MULTILINE | re.DOTALL)
+        assert found is not None, section
+        module = ModuleType("example_of_the_hooks_page")
+        # Dataclasses look up the module they are defined in.
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+        exec(compile(found[1], section, "exec"), vars(module))
+        return vars(module)
+
+    return define
+
+
+def plugin_of(names: dict[str, Any]) -> type[Plugin]:
+    (plugin,) = [
+        value
+        for value in names.values()
+        if isinstance(value, type) and issubclass(value, Plugin) and value is not Plugin
+    ]
+    return plugin
+
+
+def watched(plugin: type[Plugin], hook: str, calls: list[str]) -> type[Plugin]:
+    """The same plugin, which also notes each call of one hook."""
+    original = vars(plugin)[hook]
+    if inspect.iscoroutinefunction(original):
+
+        @functools.wraps(original)
+        async def noting(*args, **kwargs):
+            calls.append(hook)
+            return await original(*args, **kwargs)
+    else:
+
+        @functools.wraps(original)
+        def noting(*args, **kwargs):
+            calls.append(hook)
+            return original(*args, **kwargs)
+
+    return type(plugin.__name__, (plugin,), {hook: noting})
+
+
+class BookShop:
+    """A kernel with one plugin and a book shop, in which every hook has a reason to be called."""
+
+    def __init__(self, running: Any, names: dict[str, Any]) -> None:
+        self.kernel = running.kernel
+        self.client = running.client.with_headers(KEY)
+        self.names = names
+        self.shop: Any = None
+
+    @property
+    def plugin(self) -> Any:
+        return self.kernel.parts.plugins.plugins[0]
+
+    async def open_shop(self) -> None:
+        self.shop = await self.client.app("shop")
+        await self.shop.define(BOOK)
+
+    async def create(self, **values: Any) -> Any:
+        return await self.shop.post("book", {"title": "Solaris", **values})
+
+    async def rows(self, table: str) -> list[dict[str, Any]]:
+        app = await self.kernel.apps.app("shop")
+        async with app.reading() as (session, _):
+            return await TableRows(self.names[table]).select(session)
+
+
+async def colours_are_read_and_stored_in_lower_case(stage):
+    fields = [{"name": "id", "type": "int"}, {"name": "shade", "type": "colour"}]
+    await stage.shop.define({**BOOK, "name": "cover", "fields": fields})
+    assert (await stage.shop.create("cover", {"shade": "#FFaa00"}))["shade"] == "#ffaa00"
+    refused = await stage.shop.post("cover", {"shade": "red"})
+    assert refused.error["details"][0]["message"] == "shade must be a valid colour"
+    assert (await stage.shop.get("cover?filter[shade]=%23FFAA00")).meta["total"] == 1
+
+
+async def notices_have_admin_endpoints_and_are_exported(stage):
+    made = await stage.shop.create("_admin/notices", {"text": "Closed on Sunday"})
+    assert (await stage.shop.get(f"_admin/notices/{made['id']}")).data["text"] == "Closed on Sunday"
+    assert (await stage.shop.get("_admin/export")).data["notices"] == [{"text": "Closed on Sunday"}]
+    refused = await stage.shop.post("_admin/notices", {})
+    assert refused.error["message"] == "notice text is required"
+
+
+async def visits_have_a_table(stage):
+    assert await stage.rows("VISITS") == []
+
+
+async def numbers_are_answered(stage):
+    assert (await stage.shop.get("_numbers")).data == {"entities": 1}
+    assert (await stage.shop.get("_NUMBERS/")).status == 200
+
+
+async def command_greets(stage):
+    rocket = command_line(stage.kernel.parts.plugins)
+    assert CliRunner().invoke(rocket, ["greet", "Ursula"]).output == "Hello, Ursula.\n"
+
+
+async def negative_price_is_refused(stage):
+    refused = await stage.create(price=-1)
+    assert refused.status == 422
+    assert refused.error["details"] == [{"field": "price", "rule": "min", "message": "price must not be negative"}]
+
+
+async def drafts_are_hidden(stage):
+    await stage.create(draft=True, title="Unfinished")
+    titles = [book["title"] for book in (await stage.shop.get("book")).data]
+    assert "Solaris" in titles
+    assert "Unfinished" not in titles
+
+
+async def only_the_key_opens(stage):
+    assert (await stage.shop.get("book")).status == 200
+    assert (await stage.shop.get("book", headers={"x-api-key": "sesame"})).status == 401
+    assert (await stage.shop.with_headers({"x-api-key": ""}).get("book")).status == 401
+    assert (await stage.client.get("/health", headers={"x-api-key": "wrong"})).status == 200
+
+
+async def probes_get_an_answer(stage):
+    assert (await stage.shop.get("book", headers={"User-Agent": "probe/1"})).data == "alive"
+
+
+async def books_are_deprecated(stage):
+    assert (await stage.shop.get("book")).headers["Deprecation"] == "true"
+    assert "Deprecation" not in (await stage.shop.get("nothing")).headers
+
+
+async def titles_are_trimmed(stage):
+    assert (await stage.create(title="  Eden ")).data["title"] == "Eden"
+
+
+async def shelf_is_full_at_last(stage):
+    answers = [(await stage.create()).status for _ in range(4)]
+    assert answers[-1] == 409
+    assert (await stage.shop.get("book")).meta["total"] == 3
+
+
+async def only_drafts_are_deleted(stage):
+    kept, draft = (await stage.create()).data, (await stage.create(draft=True)).data
+    assert (await stage.shop.delete(f"book/{kept['id']}")).status == 409
+    assert (await stage.shop.delete(f"book/{draft['id']}")).status == 200
+
+
+async def the_dead_are_remembered(stage):
+    book = (await stage.create()).data
+    await stage.shop.delete(f"book/{book['id']}")
+    (row,) = await stage.rows("TOMBSTONES")
+    assert (row["entity"], row["record_id"]) == ("book", str(book["id"]))
+
+
+async def writes_are_counted(stage):
+    await stage.create()
+    await stage.shop.post("book", {})
+    assert stage.plugin.writes["book", "create"] == 2
+
+
+async def app_has_a_birthday(stage):
+    (row,) = await stage.rows("BIRTHDAYS")
+    assert row["app"] == "shop"
+
+
+async def app_has_a_cache(stage):
+    assert (await stage.kernel.apps.app("shop")).stash["cache"] == {}
+
+
+EFFECTS = {
+    "register_field_types": colours_are_read_and_stored_in_lower_case,
+    "register_metadata_kinds": notices_have_admin_endpoints_and_are_exported,
+    "register_tables": visits_have_a_table,
+    "register_routes": numbers_are_answered,
+    "register_commands": command_greets,
+    "compile_write_steps": negative_price_is_refused,
+    "compile_read_policy": drafts_are_hidden,
+    "authenticate": only_the_key_opens,
+    "on_request": probes_get_an_answer,
+    "on_response": books_are_deprecated,
+    "before_write": titles_are_trimmed,
+    "after_write": shelf_is_full_at_last,
+    "before_delete": only_drafts_are_deleted,
+    "after_delete": the_dead_are_remembered,
+    "after_commit": writes_are_counted,
+    "on_app_created": app_has_a_birthday,
+    "on_app_opened": app_has_a_cache,
+}
+LOGGED = {
+    "on_started": "plugins: roll",
+    "on_stopping": "stopping with 1 apps open",
+    "on_app_closing": "closing shop at revision 1",
+}
+"""What the examples of the remaining hooks say in the log."""
+
+
+def test_every_example_has_an_effect_that_is_tested():
+    assert {*EFFECTS, *LOGGED} == set(HOOKS)
+
+
+def config_in(folder: Any, plugin: type[Plugin]) -> Config:
+    settings = {"apikey": {"key": KEY["x-api-key"]}} if plugin.name == "apikey" else {}
+    database = DatabaseConfig(data_dir=folder / "data", synchronous="off")
+    return Config(database=database, plugins=PluginsConfig(settings=settings))
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+async def test_example_of_a_hook_runs(hook, example, tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    names = example(heading(hook))
+    calls: list[str] = []
+    plugin = watched(plugin_of(names), hook, calls)
+    async with run_kernel(config_in(tmp_path, plugin), plugins=[plugin]) as running:
+        stage = BookShop(running, names)
+        await stage.open_shop()
+        (await stage.create()).require(201)
+        if hook in EFFECTS:
+            await EFFECTS[hook](stage)
+    assert hook in calls
+    assert LOGGED.get(hook, "") in caplog.text
+
+
+async def test_example_of_a_plugin_class_runs(example, tmp_path):
+    plugin = plugin_of(example("## The plugin class"))
+    async with run_kernel(config_in(tmp_path, plugin), plugins=[plugin]) as running:
+        assert (await running.client.get("/health")).headers["X-Greeting"] == "hello"
+
+
+def test_every_python_block_is_an_example_that_is_run(page):
+    assert len(page(PAGE).blocks("python")) == len(HOOKS) + 1
+    assert [block.info for block in page(PAGE).blocks("python")] == ["python"] * (len(HOOKS) + 1)
