@@ -38,10 +38,13 @@ class Spent:
 async def answer(application: Application, asked: Ask) -> bytes:
     """The body of a successful answer. Raises ClickException for any other."""
     status, parts = 0, []
-    body = asked.body.encode()
+    unread = [asked.body.encode()]
 
     async def receive() -> dict[str, Any]:
-        return {"type": "http.request", "body": body, "more_body": False}
+        if not unread:
+            # The client stays and says no more; whoever listens on is cancelled once the answer is complete.
+            await asyncio.get_running_loop().create_future()
+        return {"type": "http.request", "body": unread.pop(), "more_body": False}
 
     async def send(message: dict[str, Any]) -> None:
         nonlocal status

@@ -21,7 +21,7 @@ def main() -> None:
     """Exit codes: 0 done, 1 failed with a text on standard error, 2 wrong usage."""
     try:
         # The configuration is not read yet, so every installed plugin may bring commands.
-        rocket = command_line(load_plugins(installed_plugins().values(), {}))
+        rocket = command_line(load_plugins(installed_plugins(), {}))
     except StartupError as error:
         raise SystemExit(f"Error: {failure_text(error)}") from error
     rocket(prog_name="rocket")

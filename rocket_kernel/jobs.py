@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_FREE = "0001-01-01T00:00:00.000Z"
+_FREE = "1970-01-01T00:00:00.000Z"
 """`lease_until` of a row that nobody holds: a time, so that one comparison finds free and abandoned rows."""
 _BATCH = 20
 _MOST_ATTEMPTS = 5

@@ -15,6 +15,7 @@ from rocket_kernel.errors import AppNotFound
 from rocket_kernel.metadata.catalog import Catalog, load_model
 from rocket_kernel.metadata.registry import Registry
 from rocket_kernel.parts import Parts
+from rocket_kernel.secret import Secret
 from rocket_kernel.store.dialects.base import Dialect
 from rocket_kernel.store.protocol import Check, Session, Stale, Store, Transaction
 from rocket_kernel.store.table_rows import TableRows
@@ -25,12 +26,13 @@ _STATE = TableRows(STATE)
 _LOOKS = 3
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class AppContext:
     """What requests to an app work with. Ask it for a session; it never hands out a stale registry."""
 
     name: str
-    secret: str
+    secret: Secret
+    """Signs what this app hands out; never leaves the server."""
     store: Store
     parts: Parts
     registry: Registry
@@ -41,6 +43,9 @@ class AppContext:
 
     def __post_init__(self) -> None:
         self._state_sql = state_statement(self.store.dialect)
+
+    def __repr__(self) -> str:
+        return f"<AppContext {self.name}>"
 
     @property
     def limits(self) -> LimitsConfig:

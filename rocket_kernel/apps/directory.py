@@ -25,6 +25,7 @@ from rocket_kernel.errors import (
 )
 from rocket_kernel.metadata.names import MAX_APP_NAME, is_app_name
 from rocket_kernel.parts import Parts
+from rocket_kernel.secret import Secret
 from rocket_kernel.store.columns import Table
 from rocket_kernel.store.migrate import apply_table
 from rocket_kernel.store.protocol import Server, Store
@@ -234,7 +235,7 @@ class AppDirectory:
             async with self.management.read() as session:
                 row = await _APPS.first(session, {"name": new.name}) or {}
             registry = await open_registry(store, self.parts, new.name)
-            app = AppContext(new.name, row["jwt_secret"], store, self.parts, registry)
+            app = AppContext(new.name, Secret(row["jwt_secret"]), store, self.parts, registry)
             async with store.write() as tx:
                 await self.parts.plugins.notify("on_app_created", app=app, tx=tx)
         finally:
@@ -292,7 +293,7 @@ class AppDirectory:
         try:
             await self._make_tables(store)
             registry = await open_registry(store, self.parts, name)
-            app = AppContext(name, row["jwt_secret"], store, self.parts, registry)
+            app = AppContext(name, Secret(row["jwt_secret"]), store, self.parts, registry)
             await self.parts.plugins.notify("on_app_opened", app=app)
         except Unavailable:
             await store.close()

@@ -12,17 +12,13 @@ T = TypeVar("T")
 
 
 def work(kernel: Kernel, task: Callable[[Kernel], Awaitable[T]]) -> T:
-    """Start the kernel, run the task, stop the kernel. A server may run on the same databases meanwhile."""
+    """Open the databases, run the task, close them; no plugin is told and no job runs. A server may run on the same databases meanwhile."""
     return asyncio.run(_run(kernel, task))
 
 
 async def _run(kernel: Kernel, task: Callable[[Kernel], Awaitable[T]]) -> T:
-    try:
-        await kernel.start()
-    except BaseException:
-        await kernel.apps.stop()
-        raise
+    await kernel.open()
     try:
         return await task(kernel)
     finally:
-        await kernel.stop()
+        await kernel.close()

@@ -10,6 +10,7 @@ from typing import Any
 from rocket_kernel.metadata.field import Field, flag, parse_field, refuse, shown
 from rocket_kernel.metadata.field_types import KEY_TYPES, FieldType
 from rocket_kernel.metadata.names import is_identifier
+from rocket_kernel.store.names import is_reserved_table
 
 RESERVED_NAMES = frozenset({"auth"})
 DELETED_AT = "deleted_at"
@@ -103,10 +104,10 @@ def _parse_name(body: Mapping[str, Any]) -> str:
 def _parse_table(body: Mapping[str, Any], name: str) -> str:
     table = body.get("table")
     if table is None:
-        return name
+        table = name
     if table == "":
         raise refuse("table name is required")
-    if not is_identifier(table):
+    if not is_identifier(table) or is_reserved_table(str(table)):
         raise refuse(f"invalid table name: {shown(table)}")
     return str(table)
 

@@ -10,6 +10,7 @@ from rocket_kernel import json_text
 from rocket_kernel.errors import Detail, ValidationFailed
 from rocket_kernel.metadata.field_types import PLUGIN_TYPES, FieldType
 from rocket_kernel.metadata.names import is_identifier
+from rocket_kernel.store.names import is_reserved_column
 
 MAX_PRECISION = 18
 AUTO_TYPES = frozenset({"timestamp", "date"})
@@ -79,7 +80,7 @@ def parse_field(body: Any, *, position: int, types: Mapping[str, FieldType], see
     name = body.get("name")
     if name is None or name == "":
         raise refuse("field name is required", at=f"{where}.name")
-    if not is_identifier(name):
+    if not is_identifier(name) or is_reserved_column(name):
         raise refuse(f"invalid field name: {shown(name)}", at=f"{where}.name")
     if name in seen:
         raise refuse(f"duplicate field name: {name}", at=f"{where}.name")

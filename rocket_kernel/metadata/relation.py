@@ -10,6 +10,7 @@ from typing import Any
 from rocket_kernel.metadata.entity import Entity
 from rocket_kernel.metadata.field import refuse, shown
 from rocket_kernel.metadata.names import is_identifier
+from rocket_kernel.store.names import is_reserved_column, is_reserved_table
 
 TYPES = ("one_to_one", "one_to_many", "many_to_many")
 ON_DELETE = ("cascade", "set_null", "restrict", "detach")
@@ -103,7 +104,8 @@ def _parse_join(body: Mapping[str, Any], source: Entity, target: Entity) -> dict
         "target_join_key": body.get("target_join_key") or f"{target.name}_id",
     }
     for key, value in names.items():
-        if not is_identifier(value):
+        reserved = is_reserved_table if key == "join_table" else is_reserved_column
+        if not is_identifier(value) or reserved(value):
             raise refuse(f"invalid {key}: {shown(value)}")
     if names["source_join_key"] == names["target_join_key"]:
         raise refuse("source_join_key and target_join_key must differ")

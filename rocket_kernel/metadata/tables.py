@@ -32,6 +32,7 @@ def join_table(relation: Relation, source: Entity, target: Entity) -> Table:
         columns=(own, other),
         primary_key=(own.name, other.name),
         indexes=(Index(index_name(relation.join_table, other.name), (other.name,)),),
+        as_found=True,
     )
 
 

@@ -50,7 +50,9 @@ def parse_document(body: Mapping[str, Any], kinds: Kinds) -> Document:
         if not isinstance(section, list):
             raise InvalidPayload(f"{name}: array expected")
         sections[name] = json_text.plain(section)
-    sample_data = body.get(SAMPLE_DATA) or {}
+    sample_data = body.get(SAMPLE_DATA)
+    if sample_data is None:
+        sample_data = {}
     if not isinstance(sample_data, Mapping):
         raise InvalidPayload(f"{SAMPLE_DATA}: object expected")
     return Document(sections, sample_data)

@@ -65,7 +65,7 @@ class RowLoader:
         batch: list[Row] = []
         for body in given:
             row = self._read(entity, body)
-            if row is not None and not stored.holds(row):
+            if row is not None and not stored.holds(row) and self._has_key(entity, row):
                 complete = self._complete(entity, row)
                 stored.add(complete)
                 batch.append(complete)
@@ -96,12 +96,22 @@ class RowLoader:
             if definition.demanded
             and row.get(name, definition.default) in (None, "")
             and definition.auto is None
-            and not (name == entity.primary_key.field and entity.generated_key)
+            and name != entity.primary_key.field
         ]
         if missing:
             self.errors.append(f"record {entity.name}: {missing[0]} is required")
             return None
+        if row.get(entity.primary_key.field) in (None, ""):
+            row.pop(entity.primary_key.field, None)
         return row
+
+    def _has_key(self, entity: Entity, row: Row) -> bool:
+        """Whether a row brings its key, or gets one; a fault is reported."""
+        key = entity.key
+        if key.name in row or entity.generated_key or key.default not in (None, ""):
+            return True
+        self.errors.append(f"record {entity.name}: {key.name} is required")
+        return False
 
     def _complete(self, entity: Entity, row: Row) -> Row:
         """Every column: given values kept, defaults, automatic times and keys filled in."""

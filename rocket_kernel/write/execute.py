@@ -10,7 +10,7 @@ from rocket_kernel.metadata.entity import Entity
 from rocket_kernel.query.access import ReadableRows
 from rocket_kernel.query.records import fetch_related
 from rocket_kernel.store.builder import SqlBuilder
-from rocket_kernel.store.names import index_name
+from rocket_kernel.store.names import indexed_column
 from rocket_kernel.store.protocol import Transaction
 from rocket_kernel.write.context import Group, Write, differs
 from rocket_kernel.write.delete import apply_delete
@@ -175,9 +175,9 @@ async def _link(tx: Transaction, write: Write, group: Group, keys: Sequence[Any]
 def _violated_field(entity: Entity, violation: UniqueViolation) -> str | None:
     if len(violation.columns) == 1 and violation.columns[0] in entity.fields:
         return violation.columns[0]
-    for name in entity.fields:
-        if violation.index and violation.index == index_name(entity.table, name):
-            return name
+    name = indexed_column(violation.index, entity.table, entity.fields) if violation.index else None
+    if name is not None:
+        return name
     if violation.index and violation.index == f"{entity.table}_pkey":
         return entity.primary_key.field
     return None

@@ -24,7 +24,7 @@ from rocket_kernel.write.context import Write, WriteRun
 from rocket_kernel.write.perform import WriteOrder, evaluated, retried, start_run, store
 from rocket_kernel.write.pipeline import describe
 from rocket_kernel.write.recorder import Recorder, RecordingTransaction, StepNote, elapsed_ms
-from rocket_kernel.write.stages import CREATE, DELETE, POSITION, Stage
+from rocket_kernel.write.stages import DELETE, POSITION, Stage
 from rocket_kernel.write.view import Written, answer, visible_part
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ async def _rehearse(rehearsal: _Rehearsal) -> None:
         started = perf_counter()
         rehearsal.written = await answer(root)
         recorder.steps.append(StepNote(Stage.RESPOND, "kernel:respond", ms=elapsed_ms(started)))
-        rehearsal.changes = await _visible_changes(root)
+        rehearsal.changes = await _visible_changes(root, rehearsal.written.record)
         rehearsal.skipped = list(_outside_steps(root))
     except RocketError as error:
         if error.status in _ANSWERED_AS_EVER or isinstance(error, Unavailable):
@@ -131,14 +131,13 @@ def _skipped(stage: Stage, name: str, path: str = "") -> StepNote:
     return StepNote(stage, name, "skipped", detail=detail or None)
 
 
-async def _visible_changes(root: Write) -> dict[str, dict[str, Any]]:
-    """The changes of fields that the caller may read before and after; a field that is set counts as null before."""
-    shown_after = await visible_part(root.run, root.entity, root.record)
-    if root.action == CREATE:
-        allowed = set(root.supplied if shown_after is None else shown_after)
-    else:
-        shown_before = await visible_part(root.run, root.entity, root.old or {}, stored=False)
-        allowed = set(shown_before or ()) & set(shown_after or ())
+async def _visible_changes(root: Write, shown: Record) -> dict[str, dict[str, Any]]:
+    """The changes of fields that the answer shows and that the caller could read before; on create all were null."""
+    if root.action == DELETE:
+        return {}
+    allowed = set(shown)
+    if root.old is not None:
+        allowed &= set(await visible_part(root.run, root.entity, root.old, stored=False) or ())
     return {
         name: {"old": change.get("old"), "new": change["new"]}
         for name, change in root.changes.items()

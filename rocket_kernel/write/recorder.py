@@ -86,7 +86,10 @@ def _findings(write: Write) -> dict[int, Detail]:
     while root.parent is not None:
         root = root.parent
     # While the tree is being planned a record is not in it yet.
-    return {id(detail): detail for item in (*root.tree(), write) for detail in item.errors}
+    found: dict[int, Detail] = {}
+    for item in (*root.tree(), write):
+        found.update((id(detail), detail) for detail in (*item.errors, *(detail for _, detail in item.item_errors)))
+    return found
 
 
 @dataclass(frozen=True, slots=True, eq=False)

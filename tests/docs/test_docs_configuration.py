@@ -69,7 +69,8 @@ def test_every_heading_of_keys_is_a_section(page):
 def test_settings_of_installed_plugins_are_documented_with_their_defaults(page):
     table = documented(page, PLUGIN_SETTINGS)
     shipped = {key.partition(".")[0] for key in table}
-    for name, plugin in installed_plugins().items():
+    for plugin in installed_plugins():
+        name = plugin.name
         if name in shipped:
             expected = defaults(plugin.Settings()) if plugin.Settings is not None else {}
             here = {key.partition(".")[2]: value for key, value in table.items() if key.startswith(f"{name}.")}

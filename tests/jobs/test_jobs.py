@@ -27,6 +27,7 @@ class Worker(Plugin):
     runs: ClassVar[list[tuple[str, int]]] = []
     failures: ClassVar[int] = 0
     gate: ClassVar[asyncio.Event | None] = None
+    began: ClassVar[asyncio.Event]
 
     @hookimpl
     def register_jobs(self) -> Sequence[Job]:
@@ -37,9 +38,11 @@ class Worker(Plugin):
 
     async def _hourly(self, run: JobRun) -> None:
         Worker.runs.append(("hourly", run.attempt))
+        Worker.began.set()
 
     async def _once(self, run: JobRun) -> None:
         Worker.runs.append((run.payload["what"], run.attempt))
+        Worker.began.set()
         if Worker.gate is not None:
             await Worker.gate.wait()
         if Worker.failures:
@@ -52,6 +55,7 @@ def clean_worker() -> None:
     Worker.runs.clear()
     Worker.failures = 0
     Worker.gate = None
+    Worker.began = asyncio.Event()
 
 
 async def started(start_kernel: StartKernel, clock: FakeClock) -> RunningKernel:
@@ -118,10 +122,14 @@ async def test_without_a_commit_there_is_no_run(start_kernel: StartKernel, clock
     await running.client.app("shop")
     app = await running.kernel.apps.app("shop")
     await running.kernel.jobs.run_due()
-    with pytest.raises(ZeroDivisionError):
+
+    async def undone() -> None:
         async with app.store.write() as tx:
             await enqueue(tx, "worker:once", {"what": "mail"}, now_text(clock))
             raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await undone()
     assert await running.kernel.jobs.run_due() == 0
     assert ("mail", 1) not in Worker.runs
 
@@ -166,11 +174,11 @@ async def test_the_run_of_a_dead_process_is_taken_over(start_kernel: StartKernel
         await running.kernel.apps.app("shop")
         await running.kernel.jobs.run_due()
     Worker.runs.clear()
+    Worker.began.clear()
     Worker.gate = asyncio.Event()
     await put(first, "mail", now_text(clock))
     dying = asyncio.create_task(first.kernel.jobs.run_due())
-    while not Worker.runs:
-        await asyncio.sleep(0.001)
+    await asyncio.wait_for(Worker.began.wait(), 5)
     dying.cancel()
     with pytest.raises(asyncio.CancelledError):
         await dying
@@ -187,9 +195,7 @@ async def test_the_running_kernel_runs_what_is_due(start_kernel: StartKernel, cl
     await running.client.app("shop")
     await running.kernel.apps.app("shop")
     running.kernel.jobs.wake()
-    async with asyncio.timeout(5):
-        while not Worker.runs:
-            await asyncio.sleep(0.01)
+    await asyncio.wait_for(Worker.began.wait(), 5)
     assert Worker.runs == [("hourly", 1)]
 
 

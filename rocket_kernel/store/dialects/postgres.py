@@ -49,6 +49,14 @@ _LIKE_ESCAPES = str.maketrans({"%": r"\%", "_": r"\_", "\\": r"\\"})
 _LIKE_WILDCARDS = {Wildcard.ANY_RUN: "%", Wildcard.ONE_CHARACTER: "_"}
 
 
+# The driver sends the first and last values of its types as these, so a literal must be the same.
+_ENDS_OF_TIME: Mapping[tuple[Storage, object], str] = {
+    (Storage.TIMESTAMP, "0001-01-01T00:00:00.000Z"): "-infinity",
+    (Storage.DATE, "0001-01-01"): "-infinity",
+    (Storage.DATE, "9999-12-31"): "infinity",
+}
+
+
 class PostgresDialect(Dialect):
     capabilities = Capabilities(driver="postgres", locks_rows=True, failed_statement_ends_transaction=True)
 
@@ -60,7 +68,7 @@ class PostgresDialect(Dialect):
             return "true" if value else "false"
         if type.storage in (Storage.JSON, Storage.DOCUMENT):
             return quoted_text(cast(str, cast(Codec, self.encoder(type))(value)))
-        return quoted_text(str(value))
+        return quoted_text(_ENDS_OF_TIME.get((type.storage, value), str(value)))
 
     def placeholder(self, position: int) -> str:
         return f"${position}"
