@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     from rocket_kernel.errors import Forbidden as Forbidden
     from rocket_kernel.errors import InvalidPayload as InvalidPayload
     from rocket_kernel.errors import NotFound as NotFound
+    from rocket_kernel.errors import RateLimited as RateLimited
     from rocket_kernel.errors import RocketError as RocketError
     from rocket_kernel.errors import Unauthorized as Unauthorized
+    from rocket_kernel.errors import Unavailable as Unavailable
     from rocket_kernel.errors import ValidationFailed as ValidationFailed
     from rocket_kernel.hookspecs import hookimpl as hookimpl
     from rocket_kernel.http.app import create_app as create_app
@@ -48,8 +50,18 @@ if TYPE_CHECKING:
     from rocket_kernel.metadata.model import Model as Model
     from rocket_kernel.metadata.relation import Relation as Relation
     from rocket_kernel.plugins import Plugin as Plugin
+    from rocket_kernel.query.access import FullAccess as FullAccess
+    from rocket_kernel.query.access import ReadableRows as ReadableRows
     from rocket_kernel.query.access import ReadGrant as ReadGrant
     from rocket_kernel.query.access import ReadPolicy as ReadPolicy
+    from rocket_kernel.query.filters import AllOf as AllOf
+    from rocket_kernel.query.filters import AnyOf as AnyOf
+    from rocket_kernel.query.filters import Compare as Compare
+    from rocket_kernel.query.filters import Related as Related
+    from rocket_kernel.query.filters import parse_condition as parse_condition
+    from rocket_kernel.query.records import count_records as count_records
+    from rocket_kernel.query.records import fetch_records as fetch_records
+    from rocket_kernel.query.records import find_record as find_record
     from rocket_kernel.secret import Secret as Secret
     from rocket_kernel.store.columns import Column as Column
     from rocket_kernel.store.columns import ColumnType as ColumnType
@@ -80,8 +92,10 @@ _ROOMS = {
     "Forbidden": "errors",
     "InvalidPayload": "errors",
     "NotFound": "errors",
+    "RateLimited": "errors",
     "RocketError": "errors",
     "Unauthorized": "errors",
+    "Unavailable": "errors",
     "ValidationFailed": "errors",
     "hookimpl": "hookspecs",
     "create_app": "http.app",
@@ -104,8 +118,18 @@ _ROOMS = {
     "Model": "metadata.model",
     "Relation": "metadata.relation",
     "Plugin": "plugins",
+    "FullAccess": "query.access",
+    "ReadableRows": "query.access",
     "ReadGrant": "query.access",
     "ReadPolicy": "query.access",
+    "AllOf": "query.filters",
+    "AnyOf": "query.filters",
+    "Compare": "query.filters",
+    "Related": "query.filters",
+    "parse_condition": "query.filters",
+    "count_records": "query.records",
+    "fetch_records": "query.records",
+    "find_record": "query.records",
     "Secret": "secret",
     "Column": "store.columns",
     "ColumnType": "store.columns",

@@ -24,6 +24,8 @@ ENGINE_API = 1
 
 ENTRY_POINT_GROUP = "rocket.plugins"
 
+_KERNEL = "kernel"
+
 T = TypeVar("T")
 
 
@@ -64,11 +66,21 @@ class Implementation:
             raise PluginError(self.plugin, f"raised {type(error).__name__}: {error}", hook=self.hook) from error
 
     def participant(self, parameter: str) -> Callable[[Any], Any]:
-        """The implementation as a callable of one positional argument, whether or not it asks for it."""
-        function = self.function
-        if parameter in inspect.signature(function).parameters:
-            return lambda value: function(**{parameter: value})
-        return lambda _value: function()
+        """An async implementation as a callable of one positional argument, whether or not it asks for it.
+
+        A defect leaves as PluginError, so that the log names plugin and hook; a RocketError leaves as it is.
+        """
+        asks = parameter in inspect.signature(self.function).parameters
+
+        async def call(value: Any) -> Any:
+            try:
+                return await (self.function(**{parameter: value}) if asks else self.function())
+            except (RocketError, PluginError):
+                raise
+            except Exception as error:
+                raise PluginError(self.plugin, f"raised {type(error).__name__}", hook=self.hook) from error
+
+        return call
 
     def _chosen(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         asked = inspect.signature(self.function).parameters
@@ -165,6 +177,8 @@ def _require_plugin_class(candidate: Any, shown: str) -> type[Plugin]:
     name = getattr(candidate, "name", None)
     if not isinstance(name, str) or not name.replace("_", "").replace("-", "").isalnum():
         raise PluginError(shown, "declares no usable `name`")
+    if name == _KERNEL:
+        raise PluginError(shown, f"the name {_KERNEL!r} belongs to the kernel's own steps and tables")
     return candidate
 
 

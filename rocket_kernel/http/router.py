@@ -59,21 +59,20 @@ class Match:
     params: Mapping[str, str]
 
 
+_PARAMETER = ":"
+"""Stands for every parameter in a pattern: routes may name the parameters of one path differently."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Pattern:
     segments: tuple[str, ...]
     methods: Mapping[str, Route]
 
-    def fit(self, given: Sequence[str], lowered: Sequence[str]) -> dict[str, str] | None:
-        params: dict[str, str] = {}
+    def fits(self, given: Sequence[str], lowered: Sequence[str]) -> bool:
         for own, segment, low in zip(self.segments, given, lowered, strict=True):
-            if own.startswith(":"):
-                if not segment:
-                    return None
-                params[own[1:]] = segment
-            elif own != low:
-                return None
-        return params
+            if not segment if own == _PARAMETER else own != low:
+                return False
+        return True
 
 
 class Router:
@@ -84,13 +83,12 @@ class Router:
         table: dict[tuple[str, ...], dict[str, Route]] = {}
         owners: dict[tuple[str, tuple[str, ...]], str] = {}
         for plugin, route in self.routes:
-            segments = tuple(part if part.startswith(":") else part.lower() for part in route.segments)
-            shape = tuple(":" if part.startswith(":") else part for part in segments)
+            shape = tuple(_PARAMETER if part.startswith(":") else part.lower() for part in route.segments)
             former = owners.setdefault((route.method, shape), plugin)
-            if former != plugin or route.method in table.get(segments, {}):
+            if route.method in table.get(shape, {}):
                 raise PluginError(plugin, f"route {route.method} {route.path} is {former!r}'s", hook="register_routes")
-            table.setdefault(segments, {})[route.method] = route
-        ordered = sorted(table.items(), key=lambda entry: [part.startswith(":") for part in entry[0]])
+            table.setdefault(shape, {})[route.method] = route
+        ordered = sorted(table.items(), key=lambda entry: [part == _PARAMETER for part in entry[0]])
         self._by_length: dict[int, list[_Pattern]] = {}
         for segments, methods in ordered:
             self._by_length.setdefault(len(segments), []).append(_Pattern(segments, methods))
@@ -101,23 +99,22 @@ class Router:
         The first pattern that fits decides, whatever its methods are. Raises NotFound or MethodNotAllowed. HEAD is
         matched as GET.
         """
-        pattern, params = self._find(raw_path)
+        pattern, given = self._find(raw_path)
         route = pattern.methods.get("GET" if method == "HEAD" else method)
         if route is None:
             raise MethodNotAllowed(allowed_methods(pattern.methods))
-        return Match(route, params)
+        return Match(route, {own[1:]: part for own, part in zip(route.segments, given, strict=True) if own[0] == ":"})
 
     def allowed(self, raw_path: str) -> list[str]:
         """The methods a path has. Raises NotFound."""
         return allowed_methods(self._find(raw_path)[0].methods)
 
-    def _find(self, raw_path: str) -> tuple[_Pattern, dict[str, str]]:
+    def _find(self, raw_path: str) -> tuple[_Pattern, list[str]]:
         given = split_path(raw_path)
         lowered = [segment.lower() for segment in given]
         for pattern in self._by_length.get(len(given), ()):
-            params = pattern.fit(given, lowered)
-            if params is not None:
-                return pattern, params
+            if pattern.fits(given, lowered):
+                return pattern, given
         raise NotFound
 
 

@@ -52,7 +52,7 @@ class Reader:
     ) -> list[Record]:
         """Raw records -> what the answer shows of them, eager relations and requested includes added."""
         shown = [self.visible(entity, record, projection.fields) for record in records]
-        if entity.shows_deleted_at:
+        if entity.shows_deleted_at and projection.fields is None:
             for record in shown:
                 record[DELETED_AT] = None
         includes = {**projection.includes, **self._eager(entity, projection)}

@@ -9,6 +9,7 @@ from rocket_kernel.metadata.hops import Hop
 from rocket_kernel.metadata.registry import Registry
 from rocket_kernel.query.access import RowScope
 from rocket_kernel.query.filters import AllOf, AnyOf, Compare, Filter, Related
+from rocket_kernel.query.scaled import scaled_bound
 from rocket_kernel.query.shape import Shape
 from rocket_kernel.query.values import SortKey
 from rocket_kernel.store.builder import SqlBuilder
@@ -143,8 +144,11 @@ class QueryCompiler:
         column, type = shape.column(alias, name), shape.type(name)
         dialect = shape.dialect
         comparable = shape.comparable(alias, name)
+        scaled = dialect.scaled(column, type)
         if operator == "is_null":
             self._add(f"{column} IS {'' if operand else 'NOT '}NULL")
+        elif scaled is not None and operator not in ("in", "not_in"):
+            self._compare_scaled(condition, scaled, type.precision or 0)
         elif operator in _SYMBOLS:
             self._add(f"{comparable} {_SYMBOLS[operator]} ")
             self._bind_comparable(operand, shape, name)
@@ -161,6 +165,18 @@ class QueryCompiler:
             self._add(dialect.matches(column, placeholder, ignore_case=ignore_case))
         else:
             raise ValueError(f"operator {operator} of {type} has no SQL")
+
+    def _compare_scaled(self, condition: Compare, scaled: str, precision: int) -> None:
+        operator, operand = condition.operator, condition.operand
+        if operator == "between":
+            low, high = scaled_bound("gte", operand[0], precision), scaled_bound("lte", operand[1], precision)
+            self._add(f"{scaled} BETWEEN {self.builder.reserve(low)} AND {self.builder.reserve(high)}")
+            return
+        bound = scaled_bound(operator, operand, precision)
+        if bound is None:
+            self._add("1 = 0" if operator == "eq" else f"{scaled} IS NOT NULL")
+            return
+        self._add(f"{scaled} {_SYMBOLS[operator]} {self.builder.reserve(bound)}")
 
     def _bind_comparable(self, value: object, shape: Shape, name: str) -> None:
         type = shape.type(name)

@@ -39,6 +39,9 @@ class MemberSession(InlineSession):
         self._pace = pace
         self._ended = False
 
+    async def version(self) -> None:
+        """Unknown: what this connection writes itself does not show in SQLite's number."""
+
     async def fetch(self, sql: str, params: Sequence[object] = ()) -> list[Row]:
         self._check()
         reads = sql.startswith("SELECT")

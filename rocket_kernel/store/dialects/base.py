@@ -78,6 +78,10 @@ class Dialect(ABC):
         """As `comparable`, for ORDER BY alone: an expression that is cheaper and orders the same."""
         return self.comparable(expression, type)
 
+    def scaled(self, expression: str, type: ColumnType) -> str | None:
+        """The integer 10^p times a decimal of precision p, where comparing that is cheaper; None where it is not."""
+        return None
+
     @abstractmethod
     def member_of(self, expression: str, placeholder: str, type: ColumnType) -> str:
         """`expression` (already `comparable`) is one of the values of the single list parameter."""

@@ -68,11 +68,14 @@ class SqliteDialect(Dialect):
     def comparable(self, expression: str, type: ColumnType) -> str:
         return f"{DECIMAL_KEY}({expression})" if type.storage is Storage.DECIMAL else expression
 
-    def sortable(self, expression: str, type: ColumnType) -> str:
+    def scaled(self, expression: str, type: ColumnType) -> str | None:
         if type.storage is Storage.DECIMAL and type.precision is not None:
             # With a fixed number of fraction digits the text without its point is an integer of at most 18 digits.
             return f"CAST(replace({expression}, '.', '') AS INTEGER)"
-        return self.comparable(expression, type)
+        return None
+
+    def sortable(self, expression: str, type: ColumnType) -> str:
+        return self.scaled(expression, type) or self.comparable(expression, type)
 
     def member_of(self, expression: str, placeholder: str, type: ColumnType) -> str:
         return f"{expression} IN (SELECT value FROM json_each({placeholder}))"
