@@ -14,7 +14,7 @@ from bench.figures import Comparison, Measurement, compare
 from bench.machine import describe
 from bench.plot import draw
 from bench.pocketbase import PocketBase
-from bench.processes import choose_cores
+from bench.processes import choose_cores, urgent
 from bench.questions import SCENARIOS, Scenario
 from bench.report import as_json, disturbance, missed, ratio_table, settings_list, write_files
 from bench.rocket import Rocket
@@ -34,6 +34,7 @@ _DISTURBED = 0.1
 @click.option("--only", metavar="NAMES", help=f"Scenarios, comma-separated: {', '.join(s.name for s in SCENARIOS)}.")
 @click.option("--server", default="auto", show_default=True, help="Rocket's HTTP server.")
 @click.option("--patience", type=click.IntRange(0), default=3, show_default=True, help="Repeats when disturbed.")
+@click.option("--nice", type=click.IntRange(-20, 19), default=0, help="Priority of servers and load; -20 is the highest.")
 @click.option("--no-request-log", is_flag=True, help="Switch off PocketBase's log of requests, which is on by default.")
 @click.option("--postgres", is_flag=True, help="Instead: Rocket on Postgres beside a bare loop of the same SQL.")
 @click.option("--plugins", is_flag=True, help="Instead: what installed plugins cost an entity they do nothing to.")
@@ -46,6 +47,7 @@ def main(
     only: str | None,
     server: str,
     patience: int,
+    nice: int,
     *,
     no_request_log: bool,
     postgres: bool,
@@ -58,7 +60,8 @@ def main(
         return
     require_wrk()
     plan = Plan(_chosen(only), rounds, seconds, warmup, connections, patience, choose_cores())
-    compare_servers(Rocket(server=server), PocketBase(request_log=not no_request_log), plan)
+    with urgent(nice):
+        compare_servers(Rocket(server=server), PocketBase(request_log=not no_request_log), plan)
 
 
 def compare_servers(ours: Rocket, theirs: PocketBase, plan: Plan) -> None:

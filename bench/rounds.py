@@ -10,16 +10,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.agreement import require_agreement, require_stored
+from bench.asks import Ask
 from bench.contender import Contender
 from bench.figures import Measurement
 from bench.processes import Cores, ServerProcess, busy_s
 from bench.questions import Scenario
 from bench.rows import Rows
-from bench.wrk import Load, run_wrk
+from bench.wrk import Load, LoadFailed, Outcome, run_wrk
 
 _CALM = 0.05
 """Share of the server's core that other programs may take; a measurement with more is taken again."""
 _PAUSE_S = 2.0
+_SHOWN = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,16 +101,27 @@ def _measure(served: Served, scenario: Scenario, rows: Rows, plan: Plan, folder:
 
 def _measure_once(served: Served, scenario: Scenario, rows: Rows, plan: Plan, folder: Path) -> Measurement:
     asks = served.contender.asks(scenario.name, rows)
-    warmup = Load(plan.connections, plan.warmup_s, plan.cores.load)
-    run_wrk(served.address, asks, warmup, folder, seed=1)
+    _load(served, scenario, asks, Load(plan.connections, plan.warmup_s, plan.cores.load), folder, seed=1)
     before = served.contender.totals(served.address) if scenario.writes else {}
     cpu, busy = served.process.cpu_s(), _busy(plan.cores.server)
-    outcome = run_wrk(served.address, asks, Load(plan.connections, plan.seconds, plan.cores.load), folder, seed=2)
+    load = Load(plan.connections, plan.seconds, plan.cores.load)
+    outcome = _load(served, scenario, asks, load, folder, seed=2)
     cpu, busy = served.process.cpu_s() - cpu, _busy(plan.cores.server) - busy
     if scenario.writes:
         after = served.contender.totals(served.address)
         require_stored(scenario.name, before, after, outcome.requests, plan.connections)
     return Measurement(outcome, cpu / outcome.seconds, max(busy - cpu, 0.0) / outcome.seconds)
+
+
+def _load(
+    served: Served, scenario: Scenario, asks: Sequence[Ask], load: Load, folder: Path, *, seed: int
+) -> Outcome:
+    try:
+        return run_wrk(served.address, asks, load, folder, seed=seed)
+    except LoadFailed as failure:
+        last = served.process.log.read_text(errors="replace")[-_SHOWN:]
+        what = f"{served.contender.title}, {scenario.label}: {failure.message}; its log ends with:\n{last}"
+        raise LoadFailed(what) from failure
 
 
 def _busy(core: int | None) -> float:

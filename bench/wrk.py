@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from bench.asks import Ask, write_asks
-from bench.processes import pinned
+from bench.processes import pass_on_urgency, pinned
 
 MISSING = "wrk is not installed; it makes the load. Its package is called wrk: apt-get install wrk, or brew install wrk"
 SCRIPT = Path(__file__).with_name("load.lua")
@@ -59,13 +59,16 @@ def run_wrk(address: str, asks: Sequence[Ask], load: Load, folder: Path, *, seed
     """Raises LoadFailed when anything but success was answered."""
     file = folder / "asks.tsv"
     write_asks(asks, file)
+    words = command(require_wrk(), address, load, file, seed=seed)
     with pinned(load.core):
-        done = subprocess.run(
-            command(require_wrk(), address, load, file, seed=seed), capture_output=True, text=True, check=False
+        process = subprocess.Popen(
+            words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
         )
-    if done.returncode != 0:
-        raise LoadFailed(f"wrk ended with exit code {done.returncode}: {done.stderr.strip() or done.stdout.strip()}")
-    return parse_outcome(done.stdout)
+    pass_on_urgency(process.pid)
+    output, errors = process.communicate()
+    if process.returncode != 0:
+        raise LoadFailed(f"wrk ended with exit code {process.returncode}: {errors.strip() or output.strip()}")
+    return parse_outcome(output)
 
 
 def command(wrk: str, address: str, load: Load, asks: Path, *, seed: int) -> list[str]:

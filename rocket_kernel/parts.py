@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from rocket_kernel.apps.system_tables import STATE
 from rocket_kernel.clock import Clock
 from rocket_kernel.config import Config
 from rocket_kernel.errors import PluginError
@@ -42,7 +43,7 @@ def gather_parts(config: Config, clock: Clock, plugins: PluginSet, kernel_tables
         if type.name in types:
             raise PluginError(plugin, f"field type {type.name!r} is taken", hook="register_field_types")
         types[type.name] = type
-    owners = {table.name: KERNEL for table in (*kernel_tables, ENTITY_KIND.table, RELATION_KIND.table)}
+    owners = {table.name: KERNEL for table in (STATE, *kernel_tables, ENTITY_KIND.table, RELATION_KIND.table)}
     tables = list(kernel_tables)
     claims = [(plugin, kind.table) for plugin, kind in kinds if plugin != KERNEL]
     registered = plugins.collect("register_tables")

@@ -7,7 +7,7 @@ through it in a request.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from importlib.metadata import EntryPoint, entry_points
@@ -57,13 +57,37 @@ class Implementation:
     function: Callable[..., Any]
 
     def call(self, **arguments: Any) -> Any:
-        """Call with those arguments the implementation asks for; what it raises is named after plugin and hook."""
+        """Call with those arguments the implementation asks for; what it raises is named after plugin and hook.
+
+        Of an async implementation it is the coroutine, with the same names on what that raises.
+        """
         try:
-            return self.function(**self._chosen(arguments))
+            result = self.function(**self._chosen(arguments))
         except (RocketError, PluginError):
             raise
         except Exception as error:
-            raise PluginError(self.plugin, f"raised {type(error).__name__}: {error}", hook=self.hook) from error
+            raise self._defect(error) from error
+        return self._awaited(result) if inspect.iscoroutine(result) else result
+
+    def values(self, **arguments: Any) -> list[Any]:
+        """What a collector returns; None is nothing."""
+        try:
+            return list(self.call(**arguments) or ())
+        except (RocketError, PluginError):
+            raise
+        except Exception as error:  # it is no sequence, or a generator that fails
+            raise self._defect(error) from error
+
+    async def _awaited(self, running: Coroutine[Any, Any, Any]) -> Any:
+        try:
+            return await running
+        except (RocketError, PluginError):
+            raise
+        except Exception as error:
+            raise self._defect(error) from error
+
+    def _defect(self, error: Exception) -> PluginError:
+        return PluginError(self.plugin, f"raised {type(error).__name__}: {error}", hook=self.hook)
 
     def participant(self, parameter: str) -> Callable[[Any], Any]:
         """An async implementation as a callable of one positional argument, whether or not it asks for it.
@@ -103,18 +127,13 @@ class PluginSet:
         return [
             (implementation.plugin, value)
             for implementation in self.of(hook)
-            for value in implementation.call(**arguments) or ()
+            for value in implementation.values(**arguments)
         ]
 
     async def notify(self, hook: str, **arguments: Any) -> None:
         """Await every implementation of a notice, in order. Raises PluginError."""
         for implementation in self.of(hook):
-            try:
-                await implementation.call(**arguments)
-            except (RocketError, PluginError):
-                raise
-            except Exception as error:
-                raise PluginError(implementation.plugin, str(error), hook=hook) from error
+            await implementation.call(**arguments)
 
     @property
     def order(self) -> dict[str, int]:

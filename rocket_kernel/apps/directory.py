@@ -182,17 +182,21 @@ class AppDirectory:
 
     async def delete(self, name: str) -> None:
         """Requests answer 404 at once; then database and row go. Raises NotFound."""
-        try:
-            row = await self.row(name)
-        except NotFound as error:
-            raise NotFound(f"App not found or failed to delete: {error.message}") from error
-        server = self._server(row["db_driver"])
+        driver = await self._driver_to_delete_with(name)
+        server = self._server(driver)
         async with server.exclusive(name) as alone:
-            if not alone:
+            # Until the lock was had, another process may have deleted the app, or made one of that name elsewhere.
+            if not alone or await self._driver_to_delete_with(name) != driver:
                 raise Conflict("The app is being created or deleted")
             await self._set_status(name, "deleting")
             await self._tell_other_processes(server, name)
             await self._remove(server, name)
+
+    async def _driver_to_delete_with(self, name: str) -> str:
+        try:
+            return str((await self.row(name))["db_driver"])
+        except NotFound as error:
+            raise NotFound(f"App not found or failed to delete: {error.message}") from error
 
     def _server(self, driver: str) -> Server:
         server = self.servers.get(driver)

@@ -34,10 +34,17 @@ class RocketQuart(Quart):
             return False
         return not self.view_functions or not any(rule.rule.startswith("/api") for rule in self.url_map.iter_rules())
 
+    def create_url_adapter(self, request: Any) -> Any:
+        """Quart cannot match a query that is not UTF-8; without an adapter the request is left to the kernel."""
+        try:
+            return super().create_url_adapter(request)
+        except UnicodeDecodeError:
+            return None
+
     async def dispatch_request(self, request_context: RequestContext | None = None) -> Any:
         """Quart's routes first, then the kernel's, because Rocket's entities are no Quart routes."""
         request = quart_request if request_context is None else request_context.request
-        if request.routing_exception is None:
+        if request.url_rule is not None:
             return await super().dispatch_request(request_context)
         kernel_request = make_request(self.kernel, request.scope, _chunks(request.body))
         answer = await dispatch(kernel_request, raw_path(request.scope))

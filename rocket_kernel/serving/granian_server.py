@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import socket
 import sys
 from functools import partial
@@ -17,7 +18,7 @@ from rocket_kernel.http.app import RocketQuart
 from rocket_kernel.serving.application import build_application
 from rocket_kernel.serving.logs import log_settings
 from rocket_kernel.serving.options import BACKLOG, GRACE_S, HEADER_TIMEOUT_S, MAX_HEAD_BYTES, STOP_S, ServeOptions
-from rocket_kernel.serving.worker import enter_worker
+from rocket_kernel.serving.worker import enter_worker, heed_signals
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +45,8 @@ def serve(options: ServeOptions, bound: socket.socket) -> None:
         log_dictconfig=_log_settings(),
         log_access=False,
     )
+    # Its workers are forked; a signal between the fork and `_load` must find them listening.
+    os.register_at_fork(after_in_child=heed_signals)
     server.serve(target_loader=partial(_load, options), wrap_loader=False)
 
 

@@ -13,12 +13,18 @@ from rocket_kernel.serving.logs import configure_logging
 
 def enter_worker() -> None:
     """Listen to the parent alone: to its SIGTERM, and to its death. The HTTP server puts in its own handlers later."""
-    # A forked worker has its parent's handlers, which would swallow a SIGTERM that comes while it starts. Ctrl-C
-    # reaches every process of a terminal, and the parent passes it on as SIGTERM.
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    heed_signals()
     configure_logging()
     _follow_parent()
+
+
+def heed_signals() -> None:
+    """Drop the handlers a forked worker has of its parent: they would swallow a SIGTERM that comes while it starts.
+
+    Ctrl-C reaches every process of a terminal, and the parent passes it on as SIGTERM.
+    """
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _follow_parent() -> None:

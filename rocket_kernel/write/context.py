@@ -6,12 +6,14 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from rocket_kernel import json_text
 from rocket_kernel.actor import Actor
 from rocket_kernel.errors import Detail
 from rocket_kernel.metadata.entity import Entity
 from rocket_kernel.metadata.hops import Hop
 from rocket_kernel.metadata.registry import CompiledEntity, Registry
 from rocket_kernel.query.access import Access
+from rocket_kernel.store.columns import Storage
 from rocket_kernel.store.protocol import Session
 from rocket_kernel.write.stages import CREATE, DELETE
 
@@ -187,5 +189,8 @@ def differs(entity: Entity, name: str, old: Any, new: Any) -> bool:
     """Typed comparison of two wire values: decimals by value, all else by form."""
     if old is None or new is None:
         return old is not new
-    key = entity.fields[name].type.order_key
-    return bool(key(old) != key(new))
+    type = entity.fields[name].type
+    if type.storage is Storage.JSON:
+        # For Python 1, 1.0 and true are equal.
+        return json_text.encode(old) != json_text.encode(new)
+    return bool(type.order_key(old) != type.order_key(new))

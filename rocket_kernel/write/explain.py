@@ -156,8 +156,8 @@ def _shown(rehearsal: _Rehearsal) -> dict[str, Any]:
         "steps": [_step_json(note, with_detail=admin) for note in _all_steps(rehearsal)],
         "errors": _error_items(rehearsal.refusal),
         "statements": _statements(rehearsal.recorder) if admin else [],
-        "outbox": list(run.outbox) if admin else [],
-        "workflows": list(run.workflows) if admin else [],
+        "outbox": list(run.outbox) if admin and not refused else [],
+        "workflows": list(run.workflows) if admin and not refused else [],
     }
 
 

@@ -331,8 +331,6 @@ class Chatty(Plugin):
     def _step(self, stage):
         async def run(write):
             Chatty.ran.append(str(stage))
-            if stage in Chatty.raises and not write.parent:
-                raise Chatty.raises[stage]
             if stage in Chatty.fails and (write.parent or not write.groups):
                 write.fail(Chatty.fails[stage], field="pages", rule="odd")
             if stage is Stage.OUTBOX:
@@ -340,6 +338,8 @@ class Chatty(Plugin):
                 write.run.outbox.append({"call": write.entity.name, "action": write.action})
                 write.run.workflows.append({"workflow": "welcome"})
                 write.run.after_commit.append(self._called)
+            if stage in Chatty.raises and not write.parent:
+                raise Chatty.raises[stage]
 
         return run
 
@@ -436,6 +436,7 @@ async def test_refusals_of_steps(chatty, stage, raised, item):
     assert data["errors"] == [item]
     (step,) = [step for step in data["steps"] if step["outcome"] == "rejected"]
     assert (step["name"], step["detail"]) == (f"chatty:{stage}", item["message"])
+    assert (data["outbox"], data["workflows"]) == ([], [])
     assert await contents(chatty) == before
     assert await outbox_rows(chatty) == 0
 
