@@ -6,7 +6,7 @@ PACKAGES := rocket_kernel $(notdir $(patsubst %/__init__.py,%,$(wildcard plugins
 EMPTY :=
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: serve install test torture plugin lint wheels clean
+.PHONY: serve install test torture plugin lint bench wheels clean
 
 serve: install  ## make serve ARGS="--port 9000"
 	$(BIN)/rocket serve $(ARGS)
@@ -28,7 +28,13 @@ plugin: install  ## make plugin NAME=rules
 
 lint: install
 	$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/lint-imports
-	MYPYPATH=$(subst $(EMPTY) ,:,$(PLUGINS)) $(BIN)/mypy $(addprefix -p ,$(PACKAGES))
+	MYPYPATH=$(subst $(EMPTY) ,:,$(PLUGINS)) $(BIN)/mypy $(addprefix -p ,$(PACKAGES) bench)
+
+bench: .venv/bench  ## make bench ARGS="--only get --rounds 1"
+	$(BIN)/python -m bench $(ARGS)
+
+.venv/bench: $(STAMP)
+	$(PIP) --no-build-isolation --editable '.[bench]' && touch $@
 
 wheels: install
 	for source in . $(PLUGINS); do rm -rf $$source/build; $(BIN)/python -m build --wheel --no-isolation --outdir dist $$source || exit 1; done

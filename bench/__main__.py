@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -34,7 +33,9 @@ _DISTURBED = 0.1
 @click.option("--only", metavar="NAMES", help=f"Scenarios, comma-separated: {', '.join(s.name for s in SCENARIOS)}.")
 @click.option("--server", default="auto", show_default=True, help="Rocket's HTTP server.")
 @click.option("--patience", type=click.IntRange(0), default=3, show_default=True, help="Repeats when disturbed.")
-@click.option("--nice", type=click.IntRange(-20, 19), default=0, help="Priority of servers and load; -20 is the highest.")
+@click.option(
+    "--nice", type=click.IntRange(-20, 19), default=0, help="Priority of servers and load; -20 is the highest."
+)
 @click.option("--no-request-log", is_flag=True, help="Switch off PocketBase's log of requests, which is on by default.")
 @click.option("--postgres", is_flag=True, help="Instead: Rocket on Postgres beside a bare loop of the same SQL.")
 @click.option("--plugins", is_flag=True, help="Instead: what installed plugins cost an entity they do nothing to.")
@@ -56,7 +57,8 @@ def main(
 ) -> None:
     """Compare Rocket with PocketBase, side by side, on the same rows."""
     if postgres or plugins or costs:
-        _inside(seconds, rounds, connections, postgres=postgres, plugins=plugins, costs=costs)
+        with urgent(nice):
+            _inside(seconds, rounds, connections, postgres=postgres, plugins=plugins, costs=costs)
         return
     require_wrk()
     plan = Plan(_chosen(only), rounds, seconds, warmup, connections, patience, choose_cores())
@@ -93,10 +95,10 @@ def compare_servers(ours: Rocket, theirs: PocketBase, plan: Plan) -> None:
     _publish(comparisons, settings, ours.title, theirs.title)
 
 
-def _publish(
-    comparisons: list[Comparison], settings: Mapping[str, Mapping[str, str]], ours: str, theirs: str
-) -> None:
-    notes = [note for note in (disturbance(comparisons, _DISTURBED), *map("Missed: {}.".format, missed(comparisons))) if note]
+def _publish(comparisons: list[Comparison], settings: Mapping[str, Mapping[str, str]], ours: str, theirs: str) -> None:
+    notes = [
+        note for note in (disturbance(comparisons, _DISTURBED), *map("Missed: {}.".format, missed(comparisons))) if note
+    ]
     parts = [ratio_table(comparisons, ours, theirs), *notes, settings_list(settings)]
     markdown = "\n\n".join(parts) + "\n"
     write_files(OUT, "comparison", markdown=markdown, json_text=as_json(comparisons, settings))
@@ -104,9 +106,7 @@ def _publish(
     click.echo(f"\n{markdown}\nwritten to {OUT}/comparison.md, .json and .png")
 
 
-def _inside(
-    seconds: float, rounds: int, connections: int, *, postgres: bool, plugins: bool, costs: bool
-) -> None:
+def _inside(seconds: float, rounds: int, connections: int, *, postgres: bool, plugins: bool, costs: bool) -> None:
     """The parts that need neither wrk nor PocketBase. Imported late: each brings libraries of its own."""
     with _workplace() as folder:
         if postgres:
@@ -116,7 +116,7 @@ def _inside(
         if plugins:
             from bench.plugins_part import run_plugins
 
-            run_plugins(folder, OUT, seconds=seconds, rounds=rounds, connections=connections)
+            run_plugins(folder, OUT, seconds=seconds, rounds=rounds)
         if costs:
             from bench.costs import run_costs
 

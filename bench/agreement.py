@@ -68,4 +68,3 @@ def require_stored(
         made = after[table] - before[table]
         if not requests * each <= made <= (requests + 2 * connections) * each or made % each:
             raise click.ClickException(f"{scenario}: {requests} requests were answered, and {made} {table} were stored")
-

@@ -22,9 +22,13 @@ class Page:
 
 
 class Contender(Protocol):
-    name: str
-    """In lower case, for keys and folders."""
-    title: str
+    @property
+    def name(self) -> str:
+        """In lower case, for keys and folders."""
+        ...
+
+    @property
+    def title(self) -> str: ...
 
     def version(self) -> str: ...
 

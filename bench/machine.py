@@ -66,6 +66,10 @@ def _commit() -> str:
     """Of this checkout; `+` when there are changes that are not committed."""
     here = Path(__file__).parent
     done = subprocess.run(
-        ["git", "describe", "--always", "--dirty=+", "--abbrev=10"], cwd=here, capture_output=True, text=True, check=False
+        ["git", "describe", "--always", "--dirty=+", "--abbrev=10"],
+        cwd=here,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     return done.stdout.strip() or "unknown"

@@ -144,7 +144,10 @@ def _filter(category: str, price: int) -> str:
 
 def _nested(sale: Mapping[str, Any], lines: Iterable[Mapping[str, Any]]) -> Ask:
     """One transaction of 11 requests; the lines refer to the sale by an id that the client gives it."""
-    requests = [_create("sales", {"id": FRESH_ID, **sale}), *(_create("lines", {**line, "sale": FRESH_ID}) for line in lines)]
+    requests = [
+        _create("sales", {"id": FRESH_ID, **sale}),
+        *(_create("lines", {**line, "sale": FRESH_ID}) for line in lines),
+    ]
     return post("/api/batch", {"requests": requests})
 
 

@@ -16,7 +16,16 @@ Settings = Mapping[str, Mapping[str, str]]
 
 def ratio_table(comparisons: Sequence[Comparison], ours: str, theirs: str) -> str:
     """A markdown table; rates are requests per second, latencies milliseconds."""
-    head = ["", f"{theirs} /s", f"{ours} /s", "ratio", "rounds", "target", f"{theirs} p50 / p99 ms", f"{ours} p50 / p99 ms"]
+    head = [
+        "",
+        f"{theirs} /s",
+        f"{ours} /s",
+        "ratio",
+        "rounds",
+        "target",
+        f"{theirs} p50 / p99 ms",
+        f"{ours} p50 / p99 ms",
+    ]
     rows = [
         [
             each.scenario.label,
@@ -49,7 +58,8 @@ def _padded(cells: Sequence[str], widths: Sequence[int]) -> str:
 
 def settings_list(settings: Settings) -> str:
     lines = [
-        f"- {title}: {', '.join(f'{name} {value}' for name, value in facts.items())}" for title, facts in settings.items()
+        f"- {title}: {', '.join(f'{name} {value}' for name, value in facts.items())}"
+        for title, facts in settings.items()
     ]
     return "\n".join(lines)
 

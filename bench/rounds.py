@@ -113,9 +113,7 @@ def _measure_once(served: Served, scenario: Scenario, rows: Rows, plan: Plan, fo
     return Measurement(outcome, cpu / outcome.seconds, max(busy - cpu, 0.0) / outcome.seconds)
 
 
-def _load(
-    served: Served, scenario: Scenario, asks: Sequence[Ask], load: Load, folder: Path, *, seed: int
-) -> Outcome:
+def _load(served: Served, scenario: Scenario, asks: Sequence[Ask], load: Load, folder: Path, *, seed: int) -> Outcome:
     try:
         return run_wrk(served.address, asks, load, folder, seed=seed)
     except LoadFailed as failure:

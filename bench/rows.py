@@ -17,7 +17,20 @@ SALE_LINES = 10
 # 10007 is prime, so that this factor spreads the prices and gives no two rows the same one: a sort by price has one
 # right answer on any server.
 _PRICE_FACTOR, _PRICE_PRIME = 7919, 10_007
-_WORDS = ("amber", "birch", "cobalt", "dune", "ember", "fjord", "granite", "hazel", "indigo", "juniper", "krill", "lark")
+_WORDS = (
+    "amber",
+    "birch",
+    "cobalt",
+    "dune",
+    "ember",
+    "fjord",
+    "granite",
+    "hazel",
+    "indigo",
+    "juniper",
+    "krill",
+    "lark",
+)
 _BASE_36 = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
@@ -60,7 +73,8 @@ def make_rows(products: int = ROWS) -> Rows:
     """Always the same rows."""
     chance = random.Random(2026)
     suppliers = tuple(
-        Record(_key(chance), {"name": f"Supplier {number}", "city": _text(chance, 1)}, {}) for number in range(SUPPLIERS)
+        Record(_key(chance), {"name": f"Supplier {number}", "city": _text(chance, 1)}, {})
+        for number in range(SUPPLIERS)
     )
     shelves = tuple(
         Record(_key(chance), {"code": f"S-{number:04}", "aisle": number % 20}, {}) for number in range(SHELVES)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from operator import itemgetter
 
-from rocket_kernel.errors import Detail, ValidationFailed
+from rocket_kernel.errors import Detail, PluginError, RocketError, ValidationFailed
 from rocket_kernel.write.context import Write
 from rocket_kernel.write.stages import Stage, Step
+
+KERNEL = "kernel"
 
 
 async def run_stage(writes: Iterable[Write], stage: Stage) -> None:
@@ -20,12 +22,23 @@ async def run_stage(writes: Iterable[Write], stage: Stage) -> None:
 
 
 async def run_step(step: Step, write: Write) -> None:
-    """Run one step, a plugin's or the kernel's own, and have it noted when somebody watches the write."""
+    """Run one step, a plugin's or the kernel's own, and have it noted when somebody watches the write.
+
+    A plugin's defect leaves as PluginError, so that the log names plugin and step; a RocketError leaves as it is.
+    """
     recorder = write.run.recorder
-    if recorder is None:
-        await step.run(write)
-    else:
-        await recorder.run(step, write)
+    try:
+        if recorder is None:
+            await step.run(write)
+        else:
+            await recorder.run(step, write)
+    except (RocketError, PluginError):
+        raise
+    except Exception as error:
+        plugin = step.name.partition(":")[0]
+        if plugin == KERNEL:
+            raise
+        raise PluginError(plugin, f"step {step.name} raised {type(error).__name__}") from error
 
 
 def raise_findings(writes: Iterable[Write]) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -30,6 +31,8 @@ _FENCE = re.compile(r"^```(?P<info>[^\n`]*)\n(?P<text>.*?)^```$", re.MULTILINE |
 _TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z")
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _START_S = 30
+_OLDEST_CURL = (7, 82)
+"""The first with `--json`."""
 
 _ROCKET = Path(sys.executable).with_name("rocket")
 _SERVING = re.compile(r"^  address +http://(\S+)$", re.MULTILINE)
@@ -111,7 +114,8 @@ class ServerProcess:
         """Run the command; the answer must be the one that is shown, with the same members in the same order."""
         command = exchange.command.replace(ADDRESS, self.address)
         # curl reads `.curlrc` from CURL_HOME; what it adds is the status behind the body.
-        environment = {**os.environ, "CURL_HOME": str(self.folder)}
+        path = f"{self.folder / 'bin'}{os.pathsep}{os.environ.get('PATH', '')}"
+        environment = {**os.environ, "CURL_HOME": str(self.folder), "PATH": path}
         done = subprocess.run(
             ["sh", "-euc", command],
             cwd=self.folder,
@@ -168,6 +172,7 @@ def page() -> Callable[[str], Page]:
 def server_process(tmp_path: Path) -> Iterator[ServerProcess]:
     """`rocket serve` without plugins, whatever else is installed beside the kernel."""
     (tmp_path / ".curlrc").write_text('silent\nshow-error\nnoproxy = "*"\nwrite-out = "\\n%{http_code}\\n"\n')
+    _provide_curl(tmp_path / "bin")
     environment = {name: value for name, value in os.environ.items() if not name.startswith("ROCKET_")}
     environment["ROCKET_PLUGINS__ENABLED"] = "[]"
     log = tmp_path / "server.log"
@@ -179,6 +184,20 @@ def server_process(tmp_path: Path) -> Iterator[ServerProcess]:
     finally:
         process.terminate()
         process.wait(timeout=60)
+
+
+def _provide_curl(folder: Path) -> None:
+    """Nothing but Python, make and git is asked of a machine; where curl is absent or old, a stand-in takes its place."""
+    folder.mkdir()
+    found = shutil.which("curl")
+    if found is not None:
+        version = subprocess.run([found, "--version"], capture_output=True, text=True, check=True).stdout.split()[1]
+        if tuple(int(part) for part in version.split(".")[:2]) >= _OLDEST_CURL:
+            return
+    stand_in = Path(__file__).with_name("curl_stand_in.py")
+    script = folder / "curl"
+    script.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{stand_in}" "$@"\n')
+    script.chmod(0o755)
 
 
 def _address(process: subprocess.Popen[bytes], log: Path) -> str:

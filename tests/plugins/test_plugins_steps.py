@@ -236,7 +236,7 @@ async def test_entities_out_of_reach_are_evaluated_once(start):
     assert (asked, before) == ([], ["line"])
 
 
-async def test_a_refusal_from_outside_stores_nothing(start):
+async def test_a_refusal_from_outside_stores_nothing(start, caplog):
     asked = []
 
     async def act(write):
@@ -253,6 +253,7 @@ async def test_a_refusal_from_outside_stores_nothing(start):
     assert [name for _, _, name in asked] == ["yes", "no"]
     broken = await client.post("order", {"name": "o", "lines": [{"name": "broken"}]})
     assert_error(broken, 500, "INTERNAL_ERROR", "Internal server error", [])
+    assert "plugin 'outside': step outside:ask raised ValueError" in caplog.text
     found = {"field": "lines[0].name", "rule": "expression", "message": "found outside"}
     finding = await client.post("order", {"name": "o", "lines": [{"name": "find"}]})
     assert_error(finding, 422, "VALIDATION_FAILED", "Validation failed", [found])
