@@ -77,12 +77,12 @@ def plain(value: Any) -> Any:
 def _depth_exceeds(value: object, limit: int) -> bool:
     level = [value]
     for _ in range(limit + 1):
+        containers = [item for item in level if isinstance(item, (dict, list))]
+        if not containers:
+            return False
         level = [
             item
-            for container in level
-            if isinstance(container, (dict, list))
+            for container in containers
             for item in (container.values() if isinstance(container, dict) else container)
         ]
-        if not level:
-            return False
-    return any(isinstance(item, (dict, list)) for item in level) or bool(level)
+    return True

@@ -29,7 +29,7 @@ class Request:
     """Decoded; only for people to read. Handlers use `params`."""
     query_string: str
     headers: Mapping[str, str]
-    """Names in lower case; of repeated ones the last counts."""
+    """Names in lower case; repeated ones are joined by a comma."""
     trace_id: str
     now: str
     """The request's one instant as a timestamp's wire value."""

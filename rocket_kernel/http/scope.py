@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -13,7 +13,7 @@ from rocket_kernel.kernel import Kernel
 
 
 def make_request(kernel: Kernel, scope: Mapping[str, Any], stream: AsyncIterator[bytes]) -> Request:
-    headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+    headers = _headers(scope["headers"])
     client = scope.get("client")
     return Request(
         kernel=kernel,
@@ -26,6 +26,15 @@ def make_request(kernel: Kernel, scope: Mapping[str, Any], stream: AsyncIterator
         peer=client[0] if client else None,
         stream=stream,
     )
+
+
+def _headers(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """By name in lower case; repeated ones are one list, RFC 9110 §5.3."""
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in pairs:
+        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return headers
 
 
 def raw_path(scope: Mapping[str, Any]) -> str:

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from itertools import count
 from typing import Any, TypeVar
 
-from rocket_kernel.errors import InternalError
+from rocket_kernel.errors import InternalError, RocketError
 from rocket_kernel.store.dialects.base import Dialect
 from rocket_kernel.store.failures import translated
 from rocket_kernel.store.protocol import Check, Row, Session, Stale
@@ -143,16 +143,24 @@ class InlineReader:
         connection = self._connection
         if connection is None:
             connection = self._open()
-        self._pace.start()
         session = _GuardedSession(connection, self._dialect, self._pace, serial=self._serial)
-        connection.execute("BEGIN")
         try:
+            with translated():
+                connection.execute("BEGIN")
             if check is not None:
                 self._require(check, drive(session.version()), connection)
+            # Not before: the first statement after a schema change reads the schema, which must come to its end once.
+            self._pace.start()
             return drive(work(session))
+        except RocketError as error:
+            if was_cut_off(error):
+                raise TooSlow from error
+            raise
         finally:
+            self._pace.stop()
             if connection.in_transaction:
-                connection.execute("COMMIT")
+                with translated():
+                    connection.execute("COMMIT")
 
     def _require(self, check: Check, version: Hashable | None, connection: sqlite3.Connection) -> None:
         # While nothing was committed anywhere, what held the last time still holds.

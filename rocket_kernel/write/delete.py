@@ -12,7 +12,7 @@ from rocket_kernel.query.access import FullAccess, ReadableRows
 from rocket_kernel.query.filters import Compare
 from rocket_kernel.query.records import Record, fetch_records, fetch_related
 from rocket_kernel.store.builder import SqlBuilder
-from rocket_kernel.write.context import Write
+from rocket_kernel.write.context import Write, WriteRun
 from rocket_kernel.write.convert import auto_value
 from rocket_kernel.write.stages import DELETE, UPDATE
 
@@ -25,7 +25,7 @@ async def plan_delete(write: Write) -> None:
     Raises Conflict where a relation restricts. It acts with the rights of the engine: the relation's definition is
     the consent. Only the count in the message is limited to what the caller may read.
     """
-    visited: set[tuple[str, Any]] = write.run.stash.setdefault(_VISITED, set())
+    visited = _visited(write.run)
     visited.add(_identity(write.entity, write.old or {}))
     for hop in write.run.registry.model.source_hops(write.entity.name):
         policy = hop.relation.on_delete
@@ -41,6 +41,16 @@ async def plan_delete(write: Write) -> None:
             await _cascade(write, hop, visited)
         else:
             await _clear(write, hop, visited)
+
+
+def is_going(run: WriteRun, entity: Entity, row: Record) -> bool:
+    """Whether a row is to be deleted already: asked for on another way, or taken along."""
+    return _identity(entity, row) in _visited(run)
+
+
+def _visited(run: WriteRun) -> set[tuple[str, Any]]:
+    visited: set[tuple[str, Any]] = run.stash.setdefault(_VISITED, set())
+    return visited
 
 
 def _must_keep_value(entity: Entity, name: str) -> bool:

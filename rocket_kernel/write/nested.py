@@ -14,7 +14,7 @@ from rocket_kernel.query.access import ReadableRows
 from rocket_kernel.query.filters import AllOf, Compare
 from rocket_kernel.query.records import Record, existing_keys, fetch_records, keys_condition
 from rocket_kernel.write.context import Group, Write
-from rocket_kernel.write.delete import plan_delete
+from rocket_kernel.write.delete import is_going, plan_delete
 from rocket_kernel.write.payload import DELETE_KEY, NestedPayload, asks_deletion, given_key, parse_payload
 from rocket_kernel.write.run_stage import run_stage
 from rocket_kernel.write.stages import CREATE, DELETE, UPDATE, Stage
@@ -146,9 +146,13 @@ async def _plan_children(write: Write, group: Group, mode: str, items: Sequence[
     if single:
         planned, removed = _at_most_one(write, mode, planned, removed, children, hop)
     for number, row in enumerate(removed):
+        if is_going(run, target, row):
+            continue
         at = _position(write, -1, number)
         group.deletes.append(await _child(write, hop, DELETE, row=row, path=write.path, position=at))
     for item, action, row in planned:
+        if action == DELETE and row is not None and is_going(run, target, row):
+            continue
         at = _position(write, item.position)
         child = await _child(write, hop, action, row=row, path=item.path, position=at, body=item.body)
         (group.deletes if action == DELETE else group.writes).append(child)

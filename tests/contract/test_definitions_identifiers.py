@@ -21,7 +21,7 @@ async def raw(client, statement):
 async def test_keywords_are_names_like_any_other(client):
     fields = dict.fromkeys(KEYWORDS, "string")
     await client.define(entity("select", {"table": "order", "soft_delete": True}, **{**fields, "key": "string unique"}))
-    made = await client.create("select", {name: f"{name}'s \"value\"" for name in KEYWORDS})
+    made = await client.create("select", {name: f'{name}\'s "value"' for name in KEYWORDS})
     await client.create("select", {"key": "other"})
     assert list(made) == ["id", *KEYWORDS, "deleted_at"]
     for name in KEYWORDS:
@@ -83,7 +83,7 @@ async def test_the_names_of_join_columns_are_checked_when_they_are_derived(clien
 
 async def test_defaults_of_every_type_are_given_to_records(client):
     defaults = [
-        ("string", "it's \"quoted\"; --", "it's \"quoted\"; --"),
+        ("string", 'it\'s "quoted"; --', 'it\'s "quoted"; --'),
         ("text", "\\'); DROP TABLE x; --", "\\'); DROP TABLE x; --"),
         ("string", 7, "7"),
         ("string", "", ""),
@@ -169,7 +169,14 @@ async def test_precision_is_from_0_to_18(client):
 
 async def test_every_type_of_key_is_accepted(client):
     for at, (type, given) in enumerate(
-        [("uuid", None), ("int", "integer"), ("integer", "int"), ("bigint", None), ("string", "text"), ("text", "string")]
+        [
+            ("uuid", None),
+            ("int", "integer"),
+            ("integer", "int"),
+            ("bigint", None),
+            ("string", "text"),
+            ("text", "string"),
+        ]
     ):
         key = {"field": "k", "generated": True} if given is None else {"field": "k", "type": given, "generated": True}
         definition = {"name": f"e{at}", "primary_key": key, "fields": [{"name": "k", "type": type}]}

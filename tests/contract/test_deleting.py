@@ -316,6 +316,24 @@ async def test_nested_deletions_take_along_what_hangs_on_them(client):
     assert {row["name"]: len(row["line"]) for row in rows} == {"ta": 0, "tb": 0, "tc": 1}
 
 
+async def test_nested_deletions_that_meet_in_one_row(client):
+    await client.define(ORDER, LINE, entity("part", name="string", line_id="uuid", order_id="uuid"))
+    await client.relate(
+        one_to_many("lines", "order", "line"),
+        one_to_many("line_parts", "line", "part", on_delete="cascade"),
+        one_to_many("parts", "order", "part"),
+    )
+    for first, second in (("lines", "parts"), ("parts", "lines")):
+        made = await client.create("order", {"name": "o", "lines": [{"name": "l", "line_parts": [{"name": "p"}]}]})
+        (line,), (part,) = (await client.get("line")).data, (await client.get("part")).data
+        await client.put(f"part/{part['id']}", {"order_id": made["id"]})
+        ids = {"lines": line["id"], "parts": part["id"]}
+        gone = {"_write_mode": "replace", "data": []}
+        named = [{"id": ids[second], "_delete": True}]
+        (await client.put(f"order/{made['id']}", {first: gone, second: named})).require(200)
+        assert (await names(client, "line"), await names(client, "part")) == ([], [])
+
+
 @pytest.mark.parametrize("soft", [False, True])
 async def test_of_many_deletions_at_once_one_succeeds(client, soft):
     await client.define({**ORDER, "soft_delete": soft}, LINE)

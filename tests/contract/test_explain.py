@@ -245,6 +245,13 @@ async def test_unknown_keys(shop):
     assert outcomes(data)["kernel:convert"] == "skipped"
 
 
+async def test_faulty_items(shop):
+    data = await explained(shop, "POST", "book", {"title": "x", "reviews": ["no object", {"id": UNKNOWN_ID}]})
+    assert [item["field"] for item in data["errors"]] == ["reviews[0]", "reviews[1].id"]
+    assert outcomes(data)["kernel:classify"] == "rejected"
+    assert outcomes(data)["kernel:convert"] == "skipped"
+
+
 async def test_conflicts_of_unique_values(shop):
     await shop.create("book", {"title": "Emma"})
     data = await explained(shop, "POST", "book", {"title": "Emma"})

@@ -27,7 +27,9 @@ U3 = "f0000000-0000-4000-8000-000000000000"
 def moment(text):
     text = text.replace(" ", "T").replace("Z", "+00:00")
     instant = datetime.fromisoformat(text if len(text) > 10 else f"{text}T00:00:00")
-    return instant if instant.tzinfo else instant.replace(tzinfo=datetime.fromisoformat("2000-01-01T00:00+00:00").tzinfo)
+    return (
+        instant if instant.tzinfo else instant.replace(tzinfo=datetime.fromisoformat("2000-01-01T00:00+00:00").tzinfo)
+    )
 
 
 @dataclass

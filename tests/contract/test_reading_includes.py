@@ -45,7 +45,10 @@ async def test_one_to_one_seen_from_both_ends(client):
     u1, u2 = await numbered(client, "user", {}, {})
     p1, p2 = await numbered(client, "profile", {"user_id": 2}, {})
     assert await shown(client, "user", include="profile_of") == [{**u1, "profile_of": None}, {**u2, "profile_of": p1}]
-    assert await shown(client, "profile", include="profile_of") == [{**p1, "profile_of": u2}, {**p2, "profile_of": None}]
+    assert await shown(client, "profile", include="profile_of") == [
+        {**p1, "profile_of": u2},
+        {**p2, "profile_of": None},
+    ]
 
 
 async def test_many_to_many_seen_from_both_ends(client):
@@ -56,8 +59,16 @@ async def test_many_to_many_seen_from_both_ends(client):
     t1, t2, t3 = tags
     b1, b2 = await numbered(client, "book", {"tags": [t3["id"], t1["id"]]}, {"tags": [t1["id"]]})
     b3 = await client.create("book", {})
-    assert await shown(client, "book", include="tags") == [{**b1, "tags": [t1, t3]}, {**b2, "tags": [t1]}, {**b3, "tags": []}]
-    assert await shown(client, "tag", include="book") == [{**t1, "book": [b1, b2]}, {**t2, "book": []}, {**t3, "book": [b1]}]
+    assert await shown(client, "book", include="tags") == [
+        {**b1, "tags": [t1, t3]},
+        {**b2, "tags": [t1]},
+        {**b3, "tags": []},
+    ]
+    assert await shown(client, "tag", include="book") == [
+        {**t1, "book": [b1, b2]},
+        {**t2, "book": []},
+        {**t3, "book": [b1]},
+    ]
 
 
 async def test_a_value_other_than_the_key_can_relate(client):
@@ -105,7 +116,13 @@ async def test_the_four_rules_of_a_key_in_their_order(client):
         (record,) = await shown(client, path, include=key)
         assert record[key] == value, (path, key)
     # `{E}_{K}` takes the entity at hand, so the other end has no such key; a key's name is known to its owner only.
-    for path, key in (("room", "place"), ("teacher", "teacher"), ("room", "room"), ("teacher", "room"), ("class", "class")):
+    for path, key in (
+        ("room", "place"),
+        ("teacher", "teacher"),
+        ("room", "room"),
+        ("teacher", "room"),
+        ("class", "class"),
+    ):
         await refused(client, path, key, f"Unknown include: {key}")
     # A relation that bears the name of another entity comes before the relation to that entity.
     await client.relate(one_to_many("teacher", "room", "class", "teacher_id"))
@@ -158,7 +175,9 @@ async def chain(client):
     names = "abcde"
     await client.define(entity("a", id="int"))
     await client.define(*[entity(name, id="int", up_id="int") for name in names[1:]])
-    await client.relate(*[one_to_many(f"{low}s", high, low, "up_id") for high, low in zip(names, names[1:], strict=False)])
+    await client.relate(
+        *[one_to_many(f"{low}s", high, low, "up_id") for high, low in zip(names, names[1:], strict=False)]
+    )
     await numbered(client, "a", {}, {})
     for name in names[1:]:
         await numbered(client, name, {"up_id": 1}, {"up_id": 2}, {"up_id": 1})
@@ -275,7 +294,9 @@ async def test_soft_deleted_rows_are_in_no_include(client):
     await client.relate(one_to_many("books", "author", "book"), many_to_many("tags", "book", "tag"))
     await numbered(client, "author", {}, {})
     await numbered(client, "tag", {}, {})
-    await numbered(client, "book", {"author_id": 1, "tags": ["1", "2"]}, {"author_id": 2, "tags": ["1"]}, {"author_id": 1})
+    await numbered(
+        client, "book", {"author_id": 1, "tags": ["1", "2"]}, {"author_id": 2, "tags": ["1"]}, {"author_id": 1}
+    )
     for path in ("author/2", "tag/1", "book/3"):
         (await client.delete(path)).require(200)
     (author,) = await shown(client, "author", include="books.tags")

@@ -37,8 +37,20 @@ async def test_the_shape_of_one(client):
 @pytest.mark.parametrize(
     ("type", "key", "same", "others", "bad"),
     [
-        ("uuid", ID, [ID.upper()], [OTHER], ["1", "abc", ID[:-1], ID + "0", ID.replace("-", ""), "null", "{id}", f"{{{ID}}}"]),
-        ("int", 7, ["7", "007"], ["8", "-7", "0"], ["7.0", "7e0", "+7", " 7", "seven", "2147483648", "-2147483649", "9" * 400, "７"]),
+        (
+            "uuid",
+            ID,
+            [ID.upper()],
+            [OTHER],
+            ["1", "abc", ID[:-1], ID + "0", ID.replace("-", ""), "null", "{id}", f"{{{ID}}}"],
+        ),
+        (
+            "int",
+            7,
+            ["7", "007"],
+            ["8", "-7", "0"],
+            ["7.0", "7e0", "+7", " 7", "seven", "2147483648", "-2147483649", "9" * 400, "７"],
+        ),
         ("bigint", 2**63 - 1, [str(2**63 - 1)], [str(2**63 - 2)], [str(2**63), "1e3", "x"]),
         ("string", "a", [], ["A", " a", "a ", "%", "_", "á"], []),
     ],
@@ -60,7 +72,9 @@ async def test_ids_are_decoded_once_and_stay_one_segment(client):
     for id in ids:
         await client.create("thing", {"id": id})
     for id in ids:
-        path = id.replace("%", "%25").replace("/", "%2F").replace("?", "%3F").replace("#", "%23").replace("..", "%2E%2E")
+        path = (
+            id.replace("%", "%25").replace("/", "%2F").replace("?", "%3F").replace("#", "%23").replace("..", "%2E%2E")
+        )
         answer = await client.get(f"thing/{path}")
         assert answer.require(200).data == {"id": id}
         # DELETE answers the id as it was given.
@@ -112,7 +126,9 @@ async def test_every_method_finds_records_alike(client, by):
     for method in ("PUT", "PATCH"):
         answer = (await client.request(method, f"thing/{id}", {"n": 2})).require(200)
         assert answer.data == {"id": ID, "slug": "nice", "n": 2}
-        assert_error(await client.request(method, f"thing/{id}x", {"n": 3}), 404, "NOT_FOUND", f"thing with id {id}x not found")
+        assert_error(
+            await client.request(method, f"thing/{id}x", {"n": 3}), 404, "NOT_FOUND", f"thing with id {id}x not found"
+        )
     assert_error(await client.delete(f"thing/{id}x"), 404, "NOT_FOUND", f"thing with id {id}x not found")
     assert (await client.get("thing")).meta["total"] == 1
     assert (await client.delete(f"thing/{id}")).require(200).json == {"data": {"id": id}}

@@ -157,7 +157,13 @@ async def test_an_entity_related_to_itself(client):
         one_to_many("children", "node", "node", "parent_id"),
         many_to_many("friends", "node", "node", "friendship", source_join_key="a", target_join_key="b"),
     )
-    for parent, n, friends in ((None, "root", []), (1, "a", ["1"]), (1, "b", ["2"]), (2, "c", ["1", "3"]), (4, "d", [])):
+    for parent, n, friends in (
+        (None, "root", []),
+        (1, "a", ["1"]),
+        (1, "b", ["2"]),
+        (2, "c", ["1", "3"]),
+        (4, "d", []),
+    ):
         await client.create("node", {"parent_id": parent, "n": n, "friends": friends})
     assert await ids(client, "node", parent__n="root") == [2, 3]
     assert await ids(client, "node", children__n="c") == [2]

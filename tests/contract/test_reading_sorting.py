@@ -14,14 +14,31 @@ VALUES = {
     "bigint": ([2**53 + 1, 2**53, 10, 9, -10, 2**63 - 1, -(2**63)], int),
     "float": ([1e300, 0.1, 0.30000000000000004, 0.3, -1.5, 10, 9, 5e-324, 0], float),
     "decimal": (
-        ["10", "9", "9.5", "-10", "-9.99", "-9.9", "0", "0.05", "1e30", "1e-30", "12345678901234567890123456789012345678"],
+        [
+            "10",
+            "9",
+            "9.5",
+            "-10",
+            "-9.99",
+            "-9.9",
+            "0",
+            "0.05",
+            "1e30",
+            "1e-30",
+            "12345678901234567890123456789012345678",
+        ],
         Decimal,
     ),
     "decimal:2": (["10", "9", "-0.01", "-10", "9.99", "0", "-9999999999999999.99", "9999999999999999.99"], Decimal),
     "boolean": ([True, False], bool),
     "uuid": ([f"{letter}0000000-0000-4000-8000-000000000000" for letter in "f1a0"], str),
     "timestamp": (
-        ["2024-01-01T00:00:00.001Z", "2024-01-01T00:00:00.000Z", "0001-01-01T00:00:00.000Z", "9999-12-31T00:00:00.000Z"],
+        [
+            "2024-01-01T00:00:00.001Z",
+            "2024-01-01T00:00:00.000Z",
+            "0001-01-01T00:00:00.000Z",
+            "9999-12-31T00:00:00.000Z",
+        ],
         str,
     ),
     "date": (["2024-02-29", "2023-12-31", "0001-01-01", "9999-12-31"], str),
@@ -48,7 +65,9 @@ async def test_every_type_sorts_by_value_with_nulls_last_and_first(client, type)
     assert await ids(client, "sort=-v&filter[v.is_null]=false") == descending
 
 
-@pytest.mark.parametrize(("type", "keys"), [("uuid", ["f", "1", "0", "a"]), ("string", ["b", "B", "a", "ä"]), ("bigint", [9, 10, -1, 2**60])])
+@pytest.mark.parametrize(
+    ("type", "keys"), [("uuid", ["f", "1", "0", "a"]), ("string", ["b", "B", "a", "ä"]), ("bigint", [9, 10, -1, 2**60])]
+)
 async def test_the_key_breaks_ties_ascending(client, type, keys):
     await client.define(entity("row", {"primary_key": {"field": "id"}}, id=type, v="int"))
     if type == "uuid":

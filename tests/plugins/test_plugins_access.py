@@ -295,7 +295,7 @@ async def test_the_policies_of_several_plugins_hold_together(start_kernel):
     world = await World(client).fill()
     assert await world.names("person") == ["ann", "bob"]
     shown = {row["name"]: set(row) for row in (await world.staff.get("person")).data}
-    assert shown == {"ann": {"id", "name", "salary"}, "bob": {"id", "name"}}
+    assert shown == {"ann": {"id", "name", "salary", "desk_of"}, "bob": {"id", "name", "desk_of"}}
     for field in ("salary", "boss_id"):
         refused = await world.staff.get(f"person?sort={field}")
         assert_error(refused, 403, "FORBIDDEN", f"Permission denied for read on person.{field}", [])
@@ -364,5 +364,4 @@ async def test_who_calls(start_kernel):
     for known in ("a", "b", "any"):
         (await client.get("team", headers={"X-Guard": f"{known} admin"})).require(200)
     assert seen == ["a", "b", "b"]
-    assert (await client.get("_admin/entities", headers={"X-Guard": "a ADMIN"})).status == 200
     assert (await open_house.client.in_app("shop").get("_admin/export")).status == 200

@@ -87,6 +87,25 @@ async def test_before_write_changes_and_refuses(start):
     assert (await client.get(f"order/{made['id']}")).data == changed
 
 
+async def test_the_changes_of_a_write(start):
+    seen = []
+
+    async def before_write(self, write):
+        seen.append(write.changes)
+
+    async def before_delete(self, write):
+        seen.append(write.changes)
+
+    client = await start(plugin("changes", before_write, before_delete))
+    made = await client.create("order", {"name": "o", "total": 1})
+    key = {"id": {"new": made["id"]}}
+    assert seen == [{**key, "name": {"new": "o"}, "total": {"new": "1.00"}}]
+    (await client.put(f"order/{made['id']}", {"name": "p", "state": None, "total": "1.0"})).require(200)
+    assert seen[1:] == [{"name": {"old": "o", "new": "p"}}]
+    (await client.delete(f"order/{made['id']}")).require(200)
+    assert seen[2:] == [{}]
+
+
 async def test_findings_of_nested_records_bear_their_path(start):
     async def before_write(self, write):
         write.fail(f"no {write.record['name']}", field="name", rule="expression")

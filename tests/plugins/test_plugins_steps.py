@@ -180,6 +180,31 @@ async def test_two_kernels_of_one_process_never_meet(start_kernel):
     assert await totals(client, "order") == [3]
 
 
+async def test_what_a_step_fills_is_asked_for_after_it(start_kernel):
+    seen = []
+
+    def compile_write_steps(self, entity):
+        async def total(write):
+            seen.append(write.record["slug"])
+            if write.record["qty"] is not None:
+                write.assign("total", write.record["qty"] * 2)
+
+        return [Step(Stage.RULES, "sums:total", total, fills=frozenset({"total"}))]
+
+    client = await (await start_kernel([plugin("sums", compile_write_steps)])).client.app("shop")
+    slug = {"slug": {"field": "slug", "source": "name"}}
+    await client.define(entity("sum", slug, name="string!", slug="string! unique", qty="int", total="int!"))
+    made = await client.create("sum", {"name": "A", "qty": 3, "total": 1})
+    assert (made["total"], made["slug"]) == (6, "a")
+    # Rules do not see a slug that is still to be made.
+    assert seen == [None]
+    missing = [{"field": field, "rule": "required", "message": f"{field} is required"} for field in ("name", "total")]
+    assert_error(await client.post("sum", {"name": "B"}), 422, "VALIDATION_FAILED", "Validation failed", missing[1:])
+    assert_error(await client.post("sum", {}), 422, "VALIDATION_FAILED", "Validation failed", missing[:1])
+    assert (await client.put("sum/a", {"qty": 5})).require(200).data["total"] == 10
+    assert await totals(client, "sum") == [1]
+
+
 # Steps of the stage before_webhooks: the outside world judges, and no connection is held meanwhile.
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
@@ -81,16 +82,37 @@ def statuses() -> Callable[[Sequence[Answer]], dict[int, int]]:
 
 
 @pytest.fixture
+def figure(record_property: Callable[[str, object], None]) -> Callable[[str, float], None]:
+    """Notes a number that was measured: `figure("writes per second", 812.5)`."""
+    return lambda name, value: record_property(name, round(value, 2))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Figures of long runs are told; those of short ones mean little."""
+    if config.getoption("markexpr") != "torture":
+        return
+    terminalreporter.section("figures")
+    for report in terminalreporter.getreports("passed") + terminalreporter.getreports("failed"):
+        if report.when == "call" and report.user_properties:
+            told = ", ".join(f"{name} {value}" for name, value in report.user_properties)
+            terminalreporter.write_line(f"{report.nodeid.rpartition('::')[2]}: {told}")
+
+
+@pytest.fixture
 def stage(tmp_path: Path, database: Database) -> Iterator[Callable[..., Stage]]:
     """Starts servers on the test's database: `stage(workers=2)`; two that share nothing else: `stage(servers=2)`."""
+    started: list[Stage] = []
     with ExitStack() as stack:
 
         def start(*, servers: int = 1, synchronous: str = "full", **options: Any) -> Stage:
             place = database.config(synchronous=synchronous)
             made = [ServerProcess(tmp_path / "server", place, **options) for _ in range(servers)]
-            return Stage([stack.enter_context(server) for server in made])
+            started.append(Stage([stack.enter_context(server) for server in made]))
+            return started[-1]
 
         yield start
+    for one in started:
+        sys.stderr.write(one.log)  # pytest shows it when the test has failed
 
 
 CROWDS = {

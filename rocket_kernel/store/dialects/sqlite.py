@@ -192,6 +192,8 @@ _ENCODERS: Mapping[Storage, Codec] = {
 }
 _DECODERS: Mapping[Storage, Codec] = {
     Storage.BIGINT: str,
+    # RETURNING gives an integral REAL back as an integer.
+    Storage.FLOAT: cast(Codec, float),
     Storage.BOOLEAN: bool,
     Storage.JSON: cast(Codec, canonical_json.loads),
     Storage.DOCUMENT: cast(Codec, canonical_json.loads),
