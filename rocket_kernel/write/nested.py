@@ -117,6 +117,10 @@ def _position(write: Write, *within: int) -> tuple[int, ...]:
     return (*write.position, len(write.groups), *within)
 
 
+_Planned = tuple[_Item, str, Record | None]
+"""An item, what becomes of it, and the row it names."""
+
+
 async def _plan_children(write: Write, group: Group, mode: str, items: Sequence[_Item]) -> None:
     hop, run = group.hop, write.run
     target = run.registry.entity(hop.target).entity
@@ -124,48 +128,66 @@ async def _plan_children(write: Write, group: Group, mode: str, items: Sequence[
     children = await _children(write, hop, items, everything=mode == "replace" or single)
     by_key = {target.key.type.order_key(row[target.primary_key.field]): row for row in children}
     free = await _free_keys(write, target, items, by_key)
-    mentioned: set[Any] = set()
-    planned: list[tuple[_Item, str, Record | None]] = []
-    for item in items:
-        order_key = None if item.key is None else target.key.type.order_key(item.key)
-        row = by_key.get(order_key) if order_key is not None else None
-        if item.bad_key or (order_key is not None and row is None and order_key not in free):
-            _not_found(write, item, target)
-        elif order_key is not None and order_key in mentioned:
-            message = f"{item.path} names a record that was named before"
-            detail = Detail(message, field=item.path, rule="cardinality")
-            write.item_errors.append((_position(write, item.position), detail))
-        elif row is not None:
-            mentioned.add(order_key)
-            if mode != "append":
-                action = DELETE if mode == "diff" and asks_deletion(item.body) else UPDATE
-                planned.append((item, action, row))
-        elif not (mode == "diff" and asks_deletion(item.body)):
-            planned.append((item, CREATE, None))
+    planned, mentioned = _match_items(write, target, mode, items, by_key, free)
     removed = [row for key, row in by_key.items() if mode == "replace" and key not in mentioned]
     if single:
         planned, removed = _at_most_one(write, mode, planned, removed, children, hop)
+    await _add_children(write, group, removed, planned)
+
+
+def _match_items(
+    write: Write,
+    target: Entity,
+    mode: str,
+    items: Sequence[_Item],
+    by_key: Mapping[Any, Record],
+    free: frozenset[Any],
+) -> tuple[list[_Planned], set[Any]]:
+    """What becomes of each item, by the table of contract §5.5, and the order keys of the children they name."""
+    mentioned: set[Any] = set()
+    planned: list[_Planned] = []
+    for item in items:
+        deletes = mode == "diff" and asks_deletion(item.body)
+        order_key: Any = None if item.key is None else target.key.type.order_key(item.key)
+        if item.bad_key or (item.key is not None and order_key not in by_key and order_key not in free):
+            _not_found(write, item, target)
+        elif item.key is None or order_key not in by_key:
+            if not deletes:
+                planned.append((item, CREATE, None))
+        elif order_key in mentioned:
+            message = f"{item.path} names a record that was named before"
+            detail = Detail(message, field=item.path, rule="cardinality")
+            write.item_errors.append((_position(write, item.position), detail))
+        else:
+            mentioned.add(order_key)
+            if mode != "append":
+                planned.append((item, DELETE if deletes else UPDATE, by_key[order_key]))
+    return planned, mentioned
+
+
+async def _add_children(write: Write, group: Group, removed: Sequence[Record], planned: Sequence[_Planned]) -> None:
+    hop, run = group.hop, write.run
+    target = run.registry.entity(hop.target).entity
     for number, row in enumerate(removed):
-        if is_going(run, target, row):
-            continue
-        at = _position(write, -1, number)
-        group.deletes.append(await _child(write, hop, DELETE, row=row, path=write.path, position=at))
-    for item, action, row in planned:
-        if action == DELETE and row is not None and is_going(run, target, row):
+        if not is_going(run, target, row):
+            at = _position(write, -1, number)
+            group.deletes.append(await _child(write, hop, DELETE, row=row, path=write.path, position=at))
+    for item, action, found in planned:
+        if action == DELETE and found is not None and is_going(run, target, found):
             continue
         at = _position(write, item.position)
-        child = await _child(write, hop, action, row=row, path=item.path, position=at, body=item.body)
+        child = await _child(write, hop, action, row=found, path=item.path, position=at, body=item.body)
         (group.deletes if action == DELETE else group.writes).append(child)
 
 
 def _at_most_one(
     write: Write,
     mode: str,
-    planned: list[tuple[_Item, str, Record | None]],
+    planned: list[_Planned],
     removed: list[Record],
     children: Sequence[Record],
     hop: Hop,
-) -> tuple[list[tuple[_Item, str, Record | None]], list[Record]]:
+) -> tuple[list[_Planned], list[Record]]:
     kept = [entry for entry in planned if entry[1] != DELETE]
     if len(kept) > 1:
         message = f"{hop.relation.name} holds at most one record"

@@ -1,5 +1,7 @@
 """Includes: contract §3.5."""
 
+from itertools import pairwise
+
 import pytest
 
 from rocket_kernel.http import records
@@ -175,9 +177,7 @@ async def chain(client):
     names = "abcde"
     await client.define(entity("a", id="int"))
     await client.define(*[entity(name, id="int", up_id="int") for name in names[1:]])
-    await client.relate(
-        *[one_to_many(f"{low}s", high, low, "up_id") for high, low in zip(names, names[1:], strict=False)]
-    )
+    await client.relate(*[one_to_many(f"{low}s", high, low, "up_id") for high, low in pairwise(names)])
     await numbered(client, "a", {}, {})
     for name in names[1:]:
         await numbered(client, name, {"up_id": 1}, {"up_id": 2}, {"up_id": 1})

@@ -143,7 +143,7 @@ async def test_a_plugin_may_refuse_metadata(start):
             raise ValidationFailed("forbidden is no name for a field")
         if "broken" in entity.fields:
             raise ValueError(SECRET)
-        return None
+        return
 
     client = await start(plugin("strict", compile_write_steps))
     before = (await client.get("_admin/export")).body
