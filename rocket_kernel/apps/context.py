@@ -36,6 +36,8 @@ class AppContext:
     store: Store
     parts: Parts
     registry: Registry
+    identity: str
+    """What its database says of itself; a later app of the same name says something else."""
     stash: dict[Any, Any] = field(default_factory=dict)
     """Room for plugins, by keys of their own; lives as long as the app is open in this process."""
 
@@ -72,7 +74,7 @@ class AppContext:
         """
         for _ in range(_LOOKS):
             registry = self.registry
-            check = Check(self._state_sql, (registry.revision, "active"))
+            check = Check(self._state_sql, (registry.revision, "active", self.identity))
             try:
                 return await self.store.run(_bound(work, registry), check)
             except Stale:
@@ -111,7 +113,9 @@ class AppContext:
 
     async def _current(self, session: Session) -> Registry:
         """The registry in force for what the session sees. Raises AppNotFound."""
-        revision = await _read_revision(session, self._state_sql, self.name)
+        revision, identity = await _read_state(session, self._state_sql, self.name)
+        if identity != self.identity:
+            raise AppNotFound(self.name)
         if revision == self.registry.revision:
             return self.registry
         return await self._reload(session, revision)
@@ -128,25 +132,28 @@ async def load_registry(session: Session, revision: int, parts: Parts) -> Regist
     return compile_registry(revision, model, session.dialect, parts.plugins)
 
 
-async def open_registry(store: Store, parts: Parts, name: str) -> Registry:
-    """The registry of an app that is being opened. Raises AppNotFound when it is not there or being deleted."""
+async def open_context(store: Store, parts: Parts, *, name: str, secret: str) -> AppContext:
+    """An app that is being opened. Raises AppNotFound when it is not there or being deleted."""
     async with store.read() as session:
-        revision = await _read_revision(session, state_statement(session.dialect), name)
-        return await load_registry(session, revision, parts)
+        revision, identity = await _read_state(session, state_statement(session.dialect), name)
+        registry = await load_registry(session, revision, parts)
+    return AppContext(name, Secret(secret), store, parts, registry, identity)
 
 
 def state_statement(dialect: Dialect) -> str:
-    """Selects revision and status of the app. Without parameters, so that it can be part of other statements."""
+    """Selects revision, status and identity of the app. Without parameters, so that it can be part of other statements."""
     quote = dialect.quote
     where = f"{quote('name')} = {dialect.literal(STATE_KEY, STATE.column('name').type)}"
-    return f"SELECT {quote('revision')}, {quote('status')} FROM {quote(STATE.name)} WHERE {where}"
+    columns = ", ".join(map(quote, ("revision", "status", "identity")))
+    return f"SELECT {columns} FROM {quote(STATE.name)} WHERE {where}"
 
 
-async def _read_revision(session: Session, statement: str, app: str) -> int:
+async def _read_state(session: Session, statement: str, app: str) -> tuple[int, str]:
+    """Revision and identity."""
     rows = await session.fetch(statement)
     if not rows or rows[0][1] != "active":
         raise AppNotFound(app)
-    return int(rows[0][0])
+    return int(rows[0][0]), str(rows[0][2])
 
 
 def _bound(

@@ -9,8 +9,9 @@ from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import uuid4
 
-from rocket_kernel.apps.context import AppContext, open_registry
+from rocket_kernel.apps.context import AppContext, open_context
 from rocket_kernel.apps.system_tables import APPS, MANAGEMENT_TABLES, STATE, STATE_KEY
 from rocket_kernel.clock import timestamp_text
 from rocket_kernel.errors import (
@@ -25,7 +26,6 @@ from rocket_kernel.errors import (
 )
 from rocket_kernel.metadata.names import MAX_APP_NAME, is_app_name
 from rocket_kernel.parts import Parts
-from rocket_kernel.secret import Secret
 from rocket_kernel.store.columns import Table
 from rocket_kernel.store.migrate import apply_table
 from rocket_kernel.store.protocol import Server, Store
@@ -128,8 +128,7 @@ class AppDirectory:
 
     async def row(self, name: str) -> dict[str, Any]:
         """Raises NotFound."""
-        async with self.management.read() as session:
-            row = await _APPS.first(session, {"name": name}) if "\x00" not in name else None
+        row = await self._row(name) if "\x00" not in name else None
         if row is None:
             raise NotFound(f"App not found: {name}")
         return public_row(row)
@@ -157,10 +156,19 @@ class AppDirectory:
             logger.exception("a plugin failed while app %s was closed", name)
         await app.store.close()
 
-    async def is_active(self, name: str) -> bool:
+    async def forget(self, app: AppContext) -> None:
+        """Close an app that turned out to be gone, unless another request has done so already."""
+        if self._open.get(app.name) is app:
+            await self.close(app.name)
+
+    async def is_current(self, app: AppContext) -> bool:
+        """Whether the app is still there, and no other one of its name."""
+        row = await self._row(app.name)
+        return row is not None and row["status"] == "active" and row["jwt_secret"] == app.secret.reveal()
+
+    async def _row(self, name: str) -> dict[str, Any] | None:
         async with self.management.read() as session:
-            row = await _APPS.first(session, {"name": name})
-        return row is not None and row["status"] == "active"
+            return await _APPS.first(session, {"name": name})
 
     async def create(self, new: NewApp) -> dict[str, Any]:
         """Make an app's database, tables and first content. Raises Conflict; a failure leaves nothing."""
@@ -206,9 +214,7 @@ class AppDirectory:
 
     async def _require_free(self, server: Server, name: str) -> None:
         """Raises Conflict. A database that is there already is somebody's, and a failed creation would drop it."""
-        async with self.management.read() as session:
-            row = await _APPS.first(session, {"name": name})
-        if row is not None:
+        if await self._row(name) is not None:
             raise Conflict(f"App already exists: {name}")
         if await server.database_exists(_database(name)):
             raise Conflict(f"Database already exists: {_database(name)}")
@@ -235,21 +241,21 @@ class AppDirectory:
     async def _fill(self, server: Server, new: NewApp) -> None:
         store = await server.open(_database(new.name), pool_size=1)
         try:
+            row = await self._row(new.name) or {}
             await self._make_tables(store)
-            async with self.management.read() as session:
-                row = await _APPS.first(session, {"name": new.name}) or {}
-            registry = await open_registry(store, self.parts, new.name)
-            app = AppContext(new.name, Secret(row["jwt_secret"]), store, self.parts, registry)
+            app = await open_context(store, self.parts, name=new.name, secret=row["jwt_secret"])
             async with store.write() as tx:
                 await self.parts.plugins.notify("on_app_created", app=app, tx=tx)
         finally:
             await store.close()
 
     async def _make_tables(self, store: Store) -> None:
+        identity = str(uuid4())
         async with store.schema_change() as tx:
             for table in (STATE, *(kind.table for kind in self.parts.kinds.ordered), *self.parts.tables):
                 await apply_table(tx, table)
-            await _STATE.try_insert(tx, {"name": STATE_KEY, "revision": 0, "status": "active"})
+            await _STATE.try_insert(tx, {"name": STATE_KEY, "revision": 0, "status": "active", "identity": identity})
+            await _STATE.update(tx, {"name": STATE_KEY, "identity": ""}, {"identity": identity})
 
     async def _set_status(self, name: str, status: str) -> None:
         now = timestamp_text(self.parts.clock.now())
@@ -283,21 +289,22 @@ class AppDirectory:
             if server is None:
                 continue
             async with server.exclusive(row["name"]) as alone:
-                if alone and not await self.is_active(row["name"]):
+                found = await self._row(row["name"])
+                if alone and found is not None and found["status"] != "active":
                     logger.warning("removing app %s, left half %s", row["name"], row["status"])
                     await self._remove(server, row["name"])
 
     async def _load(self, name: str) -> AppContext:
-        async with self.management.read() as session:
-            row = await _APPS.first(session, {"name": name})
+        row = await self._row(name)
         if row is None or row["status"] != "active":
             raise AppNotFound(name)
         server = self._server(row["db_driver"])
         store = await server.open(row["db_name"], pool_size=self.parts.config.app_pool_size)
         try:
             await self._make_tables(store)
-            registry = await open_registry(store, self.parts, name)
-            app = AppContext(name, Secret(row["jwt_secret"]), store, self.parts, registry)
+            app = await open_context(store, self.parts, name=name, secret=row["jwt_secret"])
+            if await self._row(name) != row:
+                raise AppNotFound(name)  # it was opened while it went, or while another took its place
             await self.parts.plugins.notify("on_app_opened", app=app)
         except Unavailable:
             await store.close()

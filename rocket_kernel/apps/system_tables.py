@@ -35,10 +35,12 @@ STATE = Table(
         Column("name", _TEXT, nullable=False),
         Column("revision", ColumnType(Storage.INTEGER), nullable=False, default=0),
         Column("status", _TEXT, nullable=False, default="active"),
+        Column("identity", _TEXT, nullable=False, default=""),
     ),
     primary_key=("name",),
 )
-"""One row in each app's database: how often its metadata has changed, and whether the app is being deleted.
+"""One row in each app's database: how often its metadata has changed, whether the app is being deleted, and which app
+it is: a pool of connections finds its way to a new database of the same name, with another app in it.
 
 Every process compares it with what it has compiled, on the connection it is about to use anyway.
 """

@@ -46,11 +46,7 @@ async def _answer(request: Request, raw_path: str) -> Response:
     await _read_body(request, match.route)
     if match.route.segments[:2] == ("api", ":app"):
         await _open_app(request)
-    await _authorize(request, match.route)
-    for participant in kernel.on_request:
-        response: Response | None = await participant(request)
-        if response is not None:
-            return response
+        return await _answer_in_app(request, match.route)
     return await _handle(request, match.route)
 
 
@@ -87,21 +83,29 @@ async def _authenticated(request: Request) -> Actor:
     return OPEN_HOUSE
 
 
-async def _handle(request: Request, route: Route) -> Response:
-    """Run the handler; when the app turns out to be gone, forget it and look once more."""
+async def _answer_in_app(request: Request, route: Route) -> Response:
+    """When the app turns out to be gone, forget it and look once more: another may have its name by now."""
+    apps = request.kernel.apps
     try:
-        return await route.handler(request)
+        return await _handle(request, route)
     except AppNotFound:
-        await request.kernel.apps.close(request.params["app"])
-        await _open_app(request)
-        return await route.handler(request)
+        await apps.forget(request.app)
     except Unavailable:
         # The database of an app that another process deleted is as far away as one whose server is down.
-        name = request.params.get("app")
-        if name is not None and not await request.kernel.apps.is_active(name):
-            await request.kernel.apps.close(name)
-            raise AppNotFound(name) from None
-        raise
+        if await apps.is_current(request.app):
+            raise
+        await apps.forget(request.app)
+    await _open_app(request)
+    return await _handle(request, route)
+
+
+async def _handle(request: Request, route: Route) -> Response:
+    await _authorize(request, route)
+    for participant in request.kernel.on_request:
+        response: Response | None = await participant(request)
+        if response is not None:
+            return response
+    return await route.handler(request)
 
 
 async def _tell_participants(request: Request, response: Response) -> Response:

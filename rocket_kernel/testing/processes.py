@@ -177,6 +177,19 @@ class ServerProcess:
             timeout=limit_s,
         )
 
+    def begin(self, *arguments: str) -> subprocess.Popen[bytes]:
+        """Another command on the server's databases that the caller waits for, or kills. It writes to the log."""
+        with self.log_file.open("ab") as log:
+            return subprocess.Popen(  # noqa: S603  # our own command
+                self._command(*arguments),
+                cwd=self.folder,
+                env=self._environ,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
     def caller(self, app: str | None = None) -> Caller:
         """A client with one connection of its own, bound to an app or to none."""
         return Caller(self.port, app)

@@ -192,6 +192,25 @@ async def test_an_item_that_fails_is_told_and_the_rest_goes_on(client):
     assert (await client.get("_admin/relations/links")).data["definition"] == document["relations"][3]
 
 
+async def test_an_item_whose_table_cannot_be_had_is_as_if_it_were_not_there(client):
+    await client.define(entity("old", {"table": "kept"}, n="int"))
+    (await client.delete("_admin/entities/old")).require(200)
+    document = {
+        "entities": [entity("again", {"table": "kept"}, n="string", more="string"), entity("other", n="uuid")],
+        "relations": [one_to_many("others", "again", "other", "n")],
+        "sample_data": {"again": [{"n": "x"}]},
+    }
+    errors = [
+        "entity again: cannot change type of field n from integer to text",
+        "relation others: source entity not found: again",
+    ]
+    await imported(client, document, errors, entities=1)
+    assert await rows(client, "again") == "UNKNOWN_ENTITY"
+    # Nothing of it was done to the table either.
+    await client.define(entity("old", {"table": "kept"}, n="int", more="int"))
+    await client.create("old", {"n": 1, "more": 2})
+
+
 async def test_sections_of_absent_plugins(client):
     document = {name: [{"entity": "tag"}, 5] for name in ABSENT} | {"entities": [TAG], "nonsense": [1]}
     errors = [f"{name}: plugin '{plugin}' is not enabled" for name, plugin in ABSENT.items()]
