@@ -33,7 +33,7 @@ def draw(comparisons: Sequence[Comparison], ours: str, theirs: str, path: Path) 
             axes.plot([target, target], [place - 0.4, place + 0.4], color="#d9480f", linewidth=2)
     for place, each in zip(places, comparisons, strict=True):
         text = f"{each.ratio:.1f}   {each.ours.rate:,.0f} : {each.theirs.rate:,.0f} /s"
-        axes.text(each.highest, place, f"  {text}", va="center")
+        axes.text(max(each.highest, each.scenario.target or 0), place, f"  {text}", va="center")
     axes.set_yticks(list(places), [each.scenario.label for each in comparisons])
     axes.set_xlim(0, max(each.highest for each in comparisons) * 1.35)
     axes.set_xlabel(f"requests per second of {ours} over those of {theirs}; red: what is to be reached")

@@ -21,7 +21,7 @@ async def dispatch(request: Request, raw_path: str) -> Response:
     try:
         response = await _answer(request, raw_path)
     except RocketError as error:
-        response = error_response(error)
+        response = error_response(_shown(error, request))
     except Exception:
         logger.exception("%s %s failed, trace %s", request.method, request.path, request.trace_id)
         response = error_response(InternalError())
@@ -113,11 +113,19 @@ async def _tell_participants(request: Request, response: Response) -> Response:
         for participant in request.kernel.on_response:
             await participant(request, response)
     except RocketError as error:
-        return error_response(error)
+        return error_response(_shown(error, request))
     except Exception:
         logger.exception("on_response failed for %s %s", request.method, request.path)
         return error_response(InternalError())
     return response
+
+
+def _shown(error: RocketError, request: Request) -> RocketError:
+    """What the client learns of an error: of a defect nothing, which is why it goes to the log."""
+    if not isinstance(error, InternalError):
+        return error
+    logger.error("%s %s failed, trace %s", request.method, request.path, request.trace_id, exc_info=error)
+    return InternalError()
 
 
 def _finish(request: Request, response: Response) -> None:

@@ -165,9 +165,11 @@ class SqliteStore:
 
     async def close(self) -> None:
         """Sessions still running end with ConnectionLost."""
+        if self._closed:
+            return
         self._closed = True
         self._inline.close()
-        for connection in self._readers:
+        for connection in list(self._readers):
             with suppress(RocketError), translated():
                 await connection.close()
         self._readers.clear()

@@ -130,7 +130,7 @@ def was_cut_off(error: Exception) -> bool:
 class InlineReader:
     """One read-only connection that belongs to the event loop's thread."""
 
-    def __init__(self, connect: Callable[[], sqlite3.Connection], dialect: Dialect) -> None:
+    def __init__(self, connect: Callable[..., sqlite3.Connection], dialect: Dialect) -> None:
         self._connect = connect
         self._dialect = dialect
         self._connection: sqlite3.Connection | None = None
@@ -140,9 +140,10 @@ class InlineReader:
 
     def run(self, work: Work[T], check: Check | None) -> T:
         """The result of a read inside one snapshot. Raises Stale, and TooSlow; then nothing has happened."""
-        connection = self._connection
-        if connection is None:
-            connection = self._open()
+        try:
+            connection = self._connection or self._open()
+        except RocketError as error:
+            raise TooSlow from error
         session = _GuardedSession(connection, self._dialect, self._pace, serial=self._serial)
         try:
             with translated():
@@ -176,9 +177,8 @@ class InlineReader:
 
     def _open(self) -> sqlite3.Connection:
         with translated():
-            connection = self._connect()
             # Waiting for a lock would keep everybody waiting: a thread can wait instead.
-            connection.execute("PRAGMA busy_timeout = 0")
+            connection = self._connect(busy_timeout_s=0.0)
         self._pace.guard(connection)
         self._connection = connection
         return connection

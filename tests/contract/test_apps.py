@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from rocket_kernel.apps.directory import NewApp
 from rocket_kernel.apps.system_tables import APPS
 from rocket_kernel.errors import Conflict
 from rocket_kernel.hookspecs import hookimpl
@@ -207,6 +208,29 @@ async def test_a_creation_that_fails_leaves_nothing(start_kernel):
     running = await start_kernel()
     for name in ("conflict", "broken"):
         (await create(running, name)).require(201)
+
+
+async def test_a_creation_whose_caller_went_away_leaves_nothing(start_kernel):
+    filling = asyncio.Event()
+
+    class Endless(Plugin):
+        name = "endless"
+        version = "1"
+
+        @hookimpl
+        async def on_app_created(self, app, tx):
+            filling.set()
+            await asyncio.Event().wait()
+
+    running = await start_kernel([Endless])
+    creation = asyncio.create_task(running.kernel.apps.create(NewApp("shop", "Shop", running.kernel.apps.own_driver)))
+    await asyncio.wait_for(filling.wait(), 10)
+    assert [row["status"] for row in await running.kernel.apps.rows()] == ["creating"]
+    creation.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await creation
+    assert await names(running) == []
+    assert not await exists(running, "shop")
 
 
 async def test_a_database_that_is_there_already_is_somebodys(running):

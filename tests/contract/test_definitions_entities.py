@@ -376,15 +376,7 @@ async def test_an_entity_takes_over_a_table_that_is_there(client):
 
 @pytest.mark.parametrize("given", [{}, {"table": None, "slug": None, "soft_delete": None, "audit": None}])
 async def test_null_is_as_good_as_leaving_it_out(client, given):
-    field = {
-        "name": "x",
-        "type": "string",
-        "required": None,
-        "unique": None,
-        "default": None,
-        "enum": None,
-        "auto": None,
-    }
+    field = {"name": "x", "type": "string", **dict.fromkeys(["required", "unique", "default", "enum", "auto"])}
     made = (await client.post("_admin/entities", with_fields(field, **given))).require(201).data
     assert made["table_name"] == "thing"
     assert (await client.create("thing", {}))["x"] is None

