@@ -21,4 +21,4 @@ class SystemClock:
 def timestamp_text(instant: datetime) -> str:
     """`YYYY-MM-DDTHH:MM:SS.mmmZ` of an instant in UTC."""
     # datetime.isoformat pads the year to four digits, strftime("%Y") does not on every platform.
-    return instant.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+    return instant.isoformat(timespec="milliseconds")[:23] + "Z"

@@ -64,9 +64,18 @@ async def _body(receive: Any) -> AsyncIterator[bytes]:
             return
 
 
+def _name(name: str) -> bytes:
+    return name.lower().encode("latin-1")
+
+
+_NAMES = {
+    name: _name(name) for name in ("Content-Type", "X-Trace-ID", "Cache-Control", "X-Content-Type-Options", "ETag")
+}
+
+
 async def _send(send: Any, response: Response) -> None:
     body = response.body
-    headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in response.headers.items()]
+    headers = [(_NAMES.get(name) or _name(name), value.encode("latin-1")) for name, value in response.headers.items()]
     if isinstance(body, bytes):
         headers.append((b"content-length", str(len(body)).encode()))
     await send({"type": "http.response.start", "status": response.status, "headers": headers})

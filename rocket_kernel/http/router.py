@@ -92,6 +92,8 @@ class Router:
         self._by_length: dict[int, list[_Pattern]] = {}
         for segments, methods in ordered:
             self._by_length.setdefault(len(segments), []).append(_Pattern(segments, methods))
+        self._words = frozenset(part for segments, _ in ordered for part in segments if part != _PARAMETER)
+        self._found: dict[tuple[str, ...], _Pattern | None] = {}
 
     def match(self, method: str, raw_path: str) -> Match:
         """`raw_path` is still percent-encoded, so that an encoded slash stays inside its segment.
@@ -111,18 +113,28 @@ class Router:
 
     def _find(self, raw_path: str) -> tuple[_Pattern, list[str]]:
         given = split_path(raw_path)
-        lowered = [segment.lower() for segment in given]
-        for pattern in self._by_length.get(len(given), ()):
-            if pattern.fits(given, lowered):
-                return pattern, given
-        raise NotFound
+        words = self._words
+        # Only words that some route has decide; whatever else stands in a path fits parameters alone.
+        form = tuple(
+            [(low if (low := segment.lower()) in words else _PARAMETER) if segment else segment for segment in given]
+        )
+        if form not in self._found:
+            fitting = (pattern for pattern in self._by_length.get(len(form), ()) if pattern.fits(form, form))
+            if len(self._found) > 10_000:
+                self._found.clear()
+            self._found[form] = next(fitting, None)
+        pattern = self._found[form]
+        if pattern is None:
+            raise NotFound
+        return pattern, given
 
 
 def split_path(raw_path: str) -> list[str]:
     """Segments, decoded one by one; one trailing slash is ignored."""
     path = raw_path.removeprefix("/")
     path = path.removesuffix("/")
-    return [unquote(segment, errors="replace") for segment in path.split("/")]
+    segments = path.split("/")
+    return segments if "%" not in path else [unquote(segment, errors="replace") for segment in segments]
 
 
 def allowed_methods(methods: Iterable[str]) -> list[str]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
-from uuid import uuid4
 
 from rocket_kernel.metadata.convert import to_uuid
 
@@ -18,7 +18,7 @@ def trace_id(headers: Mapping[str, str]) -> str:
             return to_uuid(given.strip())
         except ValueError:
             pass
-    return _from_traceparent(headers.get("traceparent", "")) or str(uuid4())
+    return _from_traceparent(headers.get("traceparent", "")) or new_uuid()
 
 
 def _from_traceparent(text: str) -> str | None:
@@ -31,3 +31,14 @@ def _from_traceparent(text: str) -> str | None:
     if version == "ff" or not trace.strip("0") or not parent.strip("0"):
         return None
     return f"{trace[:8]}-{trace[8:12]}-{trace[12:16]}-{trace[16:20]}-{trace[20:]}"
+
+
+_left: list[str] = []
+
+
+def new_uuid() -> str:
+    if not _left:
+        text = os.urandom(16 * 256).hex()
+        _left.extend(text[at : at + 32] for at in range(0, len(text), 32))
+    h = _left.pop()
+    return f"{h[:8]}-{h[8:12]}-4{h[13:16]}-{'89ab'[int(h[16], 16) & 3]}{h[17:20]}-{h[20:]}"

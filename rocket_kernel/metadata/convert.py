@@ -25,7 +25,7 @@ _WIDE = Context(prec=200, rounding=ROUND_HALF_UP)
 _NUMBER_CHARACTERS = frozenset("0123456789+-.eE")
 _TRUE = frozenset({"true", "1", "t", "y", "yes", "on"})
 _FALSE = frozenset({"false", "0", "f", "n", "no", "off"})
-_HEX = frozenset("0123456789abcdef")
+_HEX = frozenset("0123456789abcdef-")
 
 
 def to_text(value: Any) -> str:
@@ -117,8 +117,7 @@ def to_uuid(value: Any) -> str:
     if not isinstance(value, str) or len(value) != 36:
         raise ValueError("hyphenated UUID expected")
     text = value.lower()
-    groups = text.split("-")
-    if [len(group) for group in groups] != [8, 4, 4, 4, 12] or not all(_HEX.issuperset(group) for group in groups):
+    if not (text[8] == text[13] == text[18] == text[23] == "-" and _HEX.issuperset(text) and text.count("-") == 4):
         raise ValueError("hyphenated UUID expected")
     return text
 

@@ -27,6 +27,7 @@ class Model:
     relations: Mapping[str, Relation] = field(init=False)
     """Sorted by name, because the first relation by name wins where a key fits several."""
     _hops: dict[tuple[str, str], Hop | None] = field(init=False, repr=False, compare=False)
+    _ends: dict[tuple[str, bool], tuple[Hop, ...]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         entities = {key: stored.item for key, stored in sorted(self.of(ENTITIES).items())}
@@ -34,6 +35,7 @@ class Model:
         object.__setattr__(self, "entities", MappingProxyType(entities))
         object.__setattr__(self, "relations", MappingProxyType(relations))
         object.__setattr__(self, "_hops", {})
+        object.__setattr__(self, "_ends", {})
 
     def of(self, kind: str) -> Mapping[str, Stored[Any]]:
         """The items of a kind by name or id; empty for a kind without items."""
@@ -62,21 +64,23 @@ class Model:
 
     def source_hops(self, entity: str) -> tuple[Hop, ...]:
         """Every relation with this entity as source, by relation name."""
-        keys = self.primary_keys()
-        return tuple(
-            make_hop(relation, entity, keys, forward=True)
-            for relation in self.relations.values()
-            if relation.source == entity
-        )
+        return self._at_end(entity, forward=True)
 
     def target_hops(self, entity: str) -> tuple[Hop, ...]:
         """Every relation with this entity as target, seen from it, by relation name."""
-        keys = self.primary_keys()
-        return tuple(
-            make_hop(relation, entity, keys, forward=False)
-            for relation in self.relations.values()
-            if relation.target == entity
-        )
+        return self._at_end(entity, forward=False)
+
+    def _at_end(self, entity: str, *, forward: bool) -> tuple[Hop, ...]:
+        found = self._ends.get((entity, forward))
+        if found is None:
+            keys = self.primary_keys()
+            found = tuple(
+                make_hop(relation, entity, keys, forward=forward)
+                for relation in self.relations.values()
+                if (relation.source if forward else relation.target) == entity
+            )
+            self._ends[entity, forward] = found
+        return found
 
     def primary_keys(self) -> dict[str, str]:
         return {name: entity.primary_key.field for name, entity in self.entities.items()}

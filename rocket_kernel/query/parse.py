@@ -16,6 +16,7 @@ from rocket_kernel.query.filters import OPERATORS, AllOf, Filter, Related, parse
 from rocket_kernel.query.parameters import MAX_PAGE, filter_keys, names, parse_count
 from rocket_kernel.query.values import DEFAULT_PER_PAGE, Include, ListQuery, Projection, SortKey
 
+_EVERYTHING = Projection()
 MAX_FILTERS = 50
 MAX_SORT_KEYS = 10
 MAX_INCLUDES = 20
@@ -46,6 +47,8 @@ def parse_list(
 def parse_projection(
     parameters: Mapping[str, str], entity: Entity, model: Model, access: Access, limits: ReadLimits
 ) -> Projection:
+    if "include" not in parameters and "fields" not in parameters:
+        return _EVERYTHING
     includes = parse_includes(parameters.get("include"), entity, model, access, limits)
     return Projection(includes, _parse_fields(parameters.get("fields"), entity, access))
 

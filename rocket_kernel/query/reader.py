@@ -51,11 +51,17 @@ class Reader:
         self, entity: Entity, records: Sequence[Record], projection: Projection = EVERYTHING
     ) -> list[Record]:
         """Raw records -> what the answer shows of them, eager relations and requested includes added."""
-        shown = [self.visible(entity, record, projection.fields) for record in records]
+        if projection.fields is None and self.access.grant(entity.name).visible is None:
+            shown = [record.copy() for record in records]
+        else:
+            shown = [self.visible(entity, record, projection.fields) for record in records]
         if entity.shows_deleted_at and projection.fields is None:
             for record in shown:
                 record[DELETED_AT] = None
-        includes = {**projection.includes, **self._eager(entity, projection)}
+        eager = self._eager(entity, projection)
+        if not eager and not projection.includes:
+            return shown
+        includes = {**projection.includes, **eager}
         for key, include in includes.items():
             await self._attach(key, include, records, shown)
         return shown
@@ -63,6 +69,8 @@ class Reader:
     def visible(self, entity: Entity, record: Mapping[str, Any], fields: frozenset[str] | None = None) -> Record:
         """A copy of a raw record without the fields that are hidden from the caller or not asked for."""
         grant = self.access.grant(entity.name)
+        if fields is None and grant.visible is None:
+            return dict(record)
         allowed = grant.visible(record) | {entity.primary_key.field} if grant.visible else None
         return {
             name: record[name]
@@ -71,9 +79,10 @@ class Reader:
         }
 
     def _eager(self, entity: Entity, projection: Projection) -> dict[str, Include]:
+        hops = self.registry.model.source_hops(entity.name)
         return {
             hop.relation.name: Include(hop)
-            for hop in self.registry.model.source_hops(entity.name)
+            for hop in hops
             if hop.relation.fetch == "eager" and hop.relation.name not in projection.includes and self._may_walk(hop)
         }
 

@@ -10,9 +10,10 @@ from rocket_kernel.metadata.hops import Hop
 from rocket_kernel.metadata.registry import Registry
 from rocket_kernel.query.access import FullAccess, RowScope
 from rocket_kernel.query.filters import Compare, Filter
+from rocket_kernel.query.shape import Shape
 from rocket_kernel.query.sql import QueryCompiler
 from rocket_kernel.query.values import SortKey
-from rocket_kernel.store.builder import SqlBuilder
+from rocket_kernel.store.builder import SqlBuilder, encoded
 from rocket_kernel.store.protocol import Session
 
 Record = dict[str, Any]
@@ -33,18 +34,42 @@ async def fetch_records(
     lock: bool = False,
 ) -> list[Record]:
     """Live rows that `scope` shows, ordered by `sort` and then by key. `lock` needs a transaction."""
+    shape = registry.entity(entity).shape
+    paged = "" if limit is None else f" LIMIT {int(limit)} OFFSET {int(offset)}"
+    form = None if lock or not paged else _form(shape.entity, where, sort, scope.condition(entity))
+    known = shape.texts.get(form) if form is not None else None
+    if known is not None:
+        rows = await session.fetch(known + paged, _operands(shape, where))
+        return [shape.decode(row) for row in rows]
     builder = SqlBuilder(session.dialect)
     query = QueryCompiler(registry, builder, scope)
-    alias, shape = query.alias(), query.shape(entity)
+    alias = query.alias()
     builder.add(f"SELECT {shape.select_list(alias)} FROM {shape.table} AS {alias}")
     query.visible(entity, alias, where)
     query.order_by(entity, alias, sort)
-    if limit is not None:
-        builder.add(f" LIMIT {int(limit)} OFFSET {int(offset)}")
+    if form is not None:
+        shape.texts[form] = builder.text()
+    builder.add(paged)
     if lock:
         builder.add(session.dialect.lock_clause())
     rows = await session.fetch(builder.text(), builder.params)
     return [shape.decode(row) for row in rows]
+
+
+def _form(entity: Entity, where: Filter | None, sort: Sequence[SortKey], condition: Filter | None) -> object | None:
+    """What the text of the most frequent statements depends on; None for all others."""
+    if sort or condition is not None:
+        return None
+    if where is None:
+        return "page"
+    by_key = isinstance(where, Compare) and where.operator == "eq" and where.field.name == entity.primary_key.field
+    return "by key" if by_key else None
+
+
+def _operands(shape: Shape, where: Filter | None) -> list[object]:
+    if not isinstance(where, Compare):
+        return []
+    return [encoded(shape.dialect, where.operand, shape.type(where.field.name))]
 
 
 async def count_records(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from rocket_kernel.metadata.entity import DELETED_AT, Entity
@@ -23,6 +24,9 @@ class Shape:
     """Declared fields in declared order: the order of `select_list` and of decoded records."""
     decoders: tuple[tuple[str, Codec], ...]
     """Only for fields whose driver value is not the wire value already."""
+    types: Mapping[str, ColumnType]
+    texts: dict[object, str] = field(default_factory=dict, compare=False, repr=False)
+    """Pieces of statements that were put together before: they are the same for every request."""
 
     def column(self, alias: str, name: str) -> str:
         return f"{alias}.{self.dialect.quote(name)}" if alias else self.dialect.quote(name)
@@ -34,15 +38,17 @@ class Shape:
         return self.dialect.sortable(self.column(alias, name), self.type(name))
 
     def type(self, name: str) -> ColumnType:
-        field = self.entity.fields.get(name)
-        return TIMESTAMP if field is None else field.type.column_type(field.precision)
+        return self.types.get(name, TIMESTAMP)
 
     def nullable(self, name: str) -> bool:
         """Whether rows may hold no value; NOT NULL is not relied on, because old rows may lack it."""
         return name != self.entity.primary_key.field
 
     def select_list(self, alias: str) -> str:
-        return ", ".join(self.column(alias, name) for name in self.names)
+        text = self.texts.get(alias)
+        if text is None:
+            text = self.texts[alias] = ", ".join(self.column(alias, name) for name in self.names)
+        return text
 
     def live(self, alias: str) -> str:
         """The condition that leaves out softly deleted rows; "" when the entity deletes for good."""
@@ -60,14 +66,15 @@ class Shape:
 
 def compile_shape(entity: Entity, dialect: Dialect) -> Shape:
     decoders: list[tuple[str, Codec]] = []
-    for field in entity.fields.values():
-        decoder = dialect.decoder(field.type.column_type(field.precision))
+    for each in entity.fields.values():
+        decoder = dialect.decoder(each.type.column_type(each.precision))
         if decoder is not None:
-            decoders.append((field.name, decoder))
+            decoders.append((each.name, decoder))
     return Shape(
         entity=entity,
         dialect=dialect,
         table=dialect.quote(entity.table),
         names=tuple(entity.fields),
         decoders=tuple(decoders),
+        types={each.name: each.type.column_type(each.precision) for each in entity.fields.values()},
     )

@@ -219,8 +219,16 @@ def _read_once(work: Work[T], check: Check | None, connection: sqlite3.Connectio
     connection.execute("BEGIN")
     if check is not None:
         require(check, connection)
-    # The serial is used up with this read: totals are remembered for the inline reader only.
-    return drive(work(InlineSession(connection, SqliteStore.dialect, serial=next_serial())))
+    return drive(work(_Unversioned(connection, SqliteStore.dialect, serial=next_serial())))
+
+
+class _Unversioned(InlineSession):
+    """A total it found would replace the one that the inline reader remembers."""
+
+    __slots__ = ()
+
+    async def version(self) -> None:
+        return None
 
 
 def _create(path: Path) -> None:

@@ -87,6 +87,7 @@ def connect(path: Path, *, read_only: bool, synchronous: str, busy_timeout_s: fl
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute(f"PRAGMA synchronous = {synchronous}")
         connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA cache_size = -32000")
         if read_only:
             connection.execute("PRAGMA query_only = ON")
     except BaseException:

@@ -16,7 +16,7 @@ from rocket_kernel.errors import InternalError, RocketError
 from rocket_kernel.store.dialects.base import Dialect
 from rocket_kernel.store.failures import translated
 from rocket_kernel.store.protocol import Check, Row, Session, Stale
-from rocket_kernel.store.sqlite_pace import Pace
+from rocket_kernel.store.sqlite_pace import FIRST_S, Pace
 
 T = TypeVar("T")
 Work = Callable[[Session], Coroutine[Any, Any, T]]
@@ -135,7 +135,7 @@ class InlineReader:
         self._dialect = dialect
         self._connection: sqlite3.Connection | None = None
         self._serial = next(_serials)
-        self._pace = Pace()
+        self._pace = Pace(FIRST_S)
         self._held: tuple[Hashable, Check] | None = None
 
     def run(self, work: Work[T], check: Check | None) -> T:

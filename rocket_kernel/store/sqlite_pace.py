@@ -4,37 +4,42 @@ from __future__ import annotations
 
 import sqlite3
 from math import inf
-from time import monotonic
+from time import monotonic, thread_time
 
 BUDGET_S = 0.004
 _CHECK_EVERY = 1000
 """Instructions of SQLite's machine between two looks at the clock: about 20 microseconds."""
-_SLOW_FOR_S = 30.0
+FIRST_S, _SLOW_AT_MOST_S = 0.4, 30.0
+"""A statement that was too slow runs elsewhere for this long, and four times as long after each further time: the
+first run after a start reads the disk, which says nothing about the next."""
 _SLOW_KEPT = 1000
 
 
 class Pace:
     """One for each connection that is used on the event loop's thread."""
 
-    __slots__ = ("_deadline", "_slow")
+    __slots__ = ("_deadline", "_first_s", "_slow", "_times")
 
-    def __init__(self) -> None:
+    def __init__(self, first_s: float = _SLOW_AT_MOST_S) -> None:
+        """`first_s`: how long a statement runs elsewhere after the first time that it was too slow."""
+        self._first_s = first_s
         self._deadline = inf
         self._slow: dict[str, float] = {}
+        self._times: dict[str, int] = {}
 
     def guard(self, connection: sqlite3.Connection) -> None:
         """From now on statements of the connection are interrupted when their time is over."""
         connection.set_progress_handler(self.is_over, _CHECK_EVERY)
 
     def start(self) -> None:
-        self._deadline = monotonic() + BUDGET_S
+        self._deadline = thread_time() + BUDGET_S
 
     def stop(self) -> None:
         """Statements may take as long as they want."""
         self._deadline = inf
 
     def is_over(self) -> bool:
-        return monotonic() > self._deadline
+        return thread_time() > self._deadline
 
     def is_slow(self, sql: str) -> bool:
         return bool(self._slow) and self._slow.get(sql, 0.0) > monotonic()
@@ -42,4 +47,7 @@ class Pace:
     def remember(self, sql: str) -> None:
         if len(self._slow) >= _SLOW_KEPT:
             self._slow.clear()
-        self._slow[sql] = monotonic() + _SLOW_FOR_S
+            self._times.clear()
+        times = self._times.get(sql, 0)
+        self._times[sql] = times + 1
+        self._slow[sql] = monotonic() + min(self._first_s * 4**times, _SLOW_AT_MOST_S)

@@ -9,7 +9,7 @@ from rocket_kernel.errors import Conflict, Detail, NotNullViolation, UniqueViola
 from rocket_kernel.metadata.entity import Entity
 from rocket_kernel.query.access import ReadableRows
 from rocket_kernel.query.records import fetch_related
-from rocket_kernel.store.builder import SqlBuilder
+from rocket_kernel.store.builder import SqlBuilder, encoded
 from rocket_kernel.store.names import indexed_column
 from rocket_kernel.store.protocol import Transaction
 from rocket_kernel.write.context import Group, Write, differs
@@ -90,6 +90,12 @@ def _insert(write: Write) -> SqlBuilder:
         if not (name == entity.primary_key.field and entity.generated_key and write.record[name] is None)
     ]
     builder = SqlBuilder(shape.dialect)
+    form = ("insert", len(names))
+    text = shape.texts.get(form)
+    if text is not None:
+        dialect, types, record = shape.dialect, shape.types, write.record
+        builder.params = [encoded(dialect, record[name], types[name]) for name in names]
+        return builder.add(text)
     if not names:
         builder.add(f"INSERT INTO {shape.table} DEFAULT VALUES")
         return builder
@@ -99,6 +105,7 @@ def _insert(write: Write) -> SqlBuilder:
             builder.add(", ")
         builder.bind(write.record[name], shape.type(name))
     builder.add(")")
+    shape.texts[form] = builder.text()
     return builder
 
 

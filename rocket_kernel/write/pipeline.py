@@ -22,7 +22,7 @@ class Pipeline:
     """Something outside the database judges writes of this entity, or of one that is written together with it."""
 
     def at(self, action: str, stage: Stage) -> tuple[Step, ...]:
-        return self.steps.get((action, stage), NO_STEPS)
+        return self.steps.get((action, stage), NO_STEPS) if self.steps else NO_STEPS
 
 
 def compile_pipeline(steps: Iterable[Step], plugin_order: Mapping[str, int]) -> Pipeline:

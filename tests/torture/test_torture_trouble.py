@@ -19,7 +19,7 @@ import psutil
 import pytest
 
 from rocket_kernel.config import DatabaseConfig
-from rocket_kernel.testing import entity
+from rocket_kernel.testing import entity, one_to_many
 from rocket_kernel.testing.postgres import parse_address
 
 CLIENTS = 16
@@ -211,10 +211,11 @@ def small_disk(tmp_path):
     subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
-def fill(folder, left):
-    """All of the disk but `left` bytes."""
-    free = os.statvfs(folder).f_bavail * os.statvfs(folder).f_frsize
-    (folder / "filler").write_bytes(b"\0" * max(free - left, 0))
+def fill(folder):
+    """Leave nothing, while others write too."""
+    with suppress(OSError), (folder / "filler").open("wb", buffering=0) as filler:
+        while filler.write(b"\0" * 65536) == 65536:
+            pass
 
 
 @workers
@@ -226,7 +227,7 @@ async def test_a_full_disk(serve_on, small_disk, siege, figure, workers, rounds)
     async with attack:
         for number in range(rounds):
             await asyncio.sleep(0.3)
-            fill(small_disk, left=60_000)
+            fill(small_disk)
             full_at = time.monotonic()
             await attack.until(
                 lambda since=full_at: all(times and times[-1] > since for times in attack.refusals.values())
@@ -316,25 +317,33 @@ async def test_a_file_that_another_process_has_locked(serve_on, tmp_path, siege,
         figure(name, times)
 
 
-@workers
-@pytest.mark.parametrize("what", ["unlinked", "replaced by a folder", "cut to nothing", "overwritten"])
-async def test_a_file_that_somebody_has_damaged_is_no_defect_of_the_server(serve_on, tmp_path, statuses, workers, what):
-    run = serve_on(DatabaseConfig(data_dir=tmp_path / "data"), workers=workers)
-    app = await run.app(entity("thing", text="string"))
-    other = await run.app(entity("thing", text="string"))
+DAMAGES = ["unlinked", "replaced by a folder", "overwritten", pytest.param("cut to nothing", marks=long)]
+
+
+@pytest.mark.parametrize("what", DAMAGES)
+async def test_a_damaged_file_is_the_trouble_of_its_app_alone(serve_on, tmp_path, statuses, what):
+    run = serve_on(DatabaseConfig(data_dir=tmp_path / "data"), workers=2)
+    thing = entity("thing", text="string")
+    app, other = await run.app(thing), await run.app(thing)
     await run.at_once(app, [("POST", "thing", {"text": str(i)}) for i in range(20)])
-    damage(tmp_path / "data" / f"rocket_{app}.db", what)
+    file = tmp_path / "data" / f"rocket_{app}.db"
+    damage(file, what)
     for _ in range(2):
         asks = [("GET", "thing"), ("POST", "thing", {"text": "x"}), ("GET", "_admin/entities/thing")]
-        answers = await run.at_once(app, [*asks * 5, ("PUT", "_admin/entities/thing", entity("thing", other="string"))])
-        assert set(statuses(answers)) <= {200, 201, 404, 409, 503}
-    assert set(statuses(await run.at_once(other, [("GET", "thing"), ("POST", "thing", {"text": "x"})] * 5))) == {
-        200,
-        201,
-    }
+        change = ("PUT", "_admin/entities/thing", entity("thing", text="string", more="string"))
+        under_way = asyncio.create_task(run.at_once(app, [*asks * 5, change]))
+        began = time.monotonic()
+        answers = await run.at_once(other, [("GET", "thing"), ("POST", "thing", {"text": "x"})] * 5)
+        assert statuses(answers) == {200: 5, 201: 5}
+        assert time.monotonic() - began < RECOVERED_S
+        # What somebody has written into the file is a defect that has to be looked into; a file that is away is not.
+        defects = {500} if what in ("overwritten", "cut to nothing") else set()
+        assert set(statuses(await under_way)) <= {200, 201, 404, 409, 503} | defects
+    if file.is_dir():
+        file.rmdir()
     async with run.caller() as caller:
-        (await caller.get("/health")).require(200)
         (await caller.delete(f"/api/_platform/apps/{app}")).require(200)
+        (await caller.post("/api/_platform/apps", {"name": app})).require(201)
 
 
 def damage(file, what):
@@ -358,24 +367,30 @@ async def test_clients_that_hang_up(stage, siege, workers, rounds):
     """Before, within and after their requests; in the end every connection to the database is free again."""
     run = stage(workers=workers, config={"app_pool_size": 2})
     attack = await siege(run)
-    body = b'{"key": "%d", "note": "n", "entries": [{"slot": 0, "amount": 0}]}'
     async with run.caller(attack.app) as caller:
-        for number in range(rounds):
-            content = body % number
-            path = f"/api/{attack.app}/{'transfer' if number % 3 else 'entry'}".encode()
-            head = b"POST %b HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
-            whole = head % (path, len(content)) + content
-            sent = whole if number % 2 else whole[: attack.book.random.randrange(len(whole))]
-            _reader, writer = await asyncio.open_connection("127.0.0.1", run.server.port)
-            writer.write(sent)
-            await writer.drain()
-            await asyncio.sleep(attack.book.random.choice((0, 0.001, 0.005)))
-            writer.transport.abort()
-        rows = (await caller.get("transfer?include=entries&per_page=200")).require(200).data
-        assert all(len(row["entries"]) == 1 for row in rows)
-        for row in rows:
-            (await caller.delete(f"transfer/{row['id']}")).require(200)
+        for definition in (entity("visit", number="int"), entity("step", visit_id="uuid", slot="int")):
+            (await caller.post("_admin/entities", definition)).require(201)
+        (await caller.post("_admin/relations", one_to_many("steps", "visit", "step"))).require(201)
     async with attack:
-        began = time.monotonic()
-        await attack.recovery_s(began)
+        for number in range(rounds):
+            await hang_up(run, attack, number)
+        assert await attack.recovery_s(time.monotonic()) < RECOVERED_S
     await require_good_end(attack)
+    async with run.caller(attack.app) as caller:
+        visits = (await caller.get("visit?include=steps&per_page=200")).require(200).data
+    assert all([step["slot"] for step in visit["steps"]] == [0] for visit in visits)
+
+
+async def hang_up(run, attack, number):
+    if number % 4 == 0:
+        whole = b"GET /api/%b/transfer?include=entries HTTP/1.1\r\nHost: x\r\n\r\n" % attack.app.encode()
+    else:
+        content = b'{"number": %d, "steps": [{"slot": 0}]}' % number
+        head = b"POST /api/%b/visit HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+        whole = head % (attack.app.encode(), len(content)) + content
+    sent = whole if number % 2 else whole[: attack.book.random.randrange(len(whole))]
+    _reader, writer = await asyncio.open_connection("127.0.0.1", run.server.port)
+    writer.write(sent)
+    await writer.drain()
+    await asyncio.sleep(attack.book.random.choice((0, 0.001, 0.003)))
+    writer.transport.abort()
