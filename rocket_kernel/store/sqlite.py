@@ -198,9 +198,19 @@ class SqliteStore:
             self._free_readers.release()
 
     async def _opened(self, *, read_only: bool) -> SqliteConnection:
+        self._require_open()
+        connection = await self._connect(read_only=read_only)
+        try:
+            self._require_open()
+        except ConnectionLost:  # closed while it was opened
+            with suppress(RocketError), translated():
+                await connection.close()
+            raise
+        return connection
+
+    def _require_open(self) -> None:
         if self._closed:
-            raise Unavailable
-        return await self._connect(read_only=read_only)
+            raise ConnectionLost
 
 
 async def _in_time(gate: asyncio.Semaphore | asyncio.Lock, limit_s: float, late: type[Unavailable]) -> None:

@@ -305,9 +305,6 @@ async def test_an_app_that_cannot_be_loaded_is_not_found(start_kernel):
 
 
 async def test_requests_that_run_while_an_app_goes(running, database):
-    if database.driver == "sqlite":
-        # Two tasks that close one SqliteStore at the same time: one fails with 500, or waits for ever.
-        pytest.xfail("SqliteStore.close is not safe against being called twice at once")
     client = await running.client.app("shop")
     await client.define(THING)
     answers, done = [], asyncio.Event()

@@ -73,6 +73,23 @@ async def test_many_to_many_seen_from_both_ends(client):
     ]
 
 
+async def test_related_rows_come_in_the_order_of_their_keys(client):
+    given = {"primary_key": {"field": "id"}}
+    await client.define(
+        entity("a", id="int"), entity("b", given, id="string", a_id="int"), entity("c", given, id="bigint")
+    )
+    await client.relate(one_to_many("bs", "a", "b"), many_to_many("cs", "a", "c"))
+    await client.create("a", {})
+    for id in ("b", "ä", "B", "10", "9", "a"):
+        await client.create("b", {"id": id, "a_id": 1})
+    for id in ("10", "9", "-1", "9007199254740993"):
+        await client.create("c", {"id": id})
+    (await client.put("a/1", {"cs": ["9", "9007199254740993", "10", "-1"]})).require(200)
+    (record,) = await shown(client, "a", include="bs,cs")
+    assert [row["id"] for row in record["bs"]] == ["10", "9", "B", "a", "b", "ä"]
+    assert [row["id"] for row in record["cs"]] == ["-1", "9", "10", "9007199254740993"]
+
+
 async def test_a_value_other_than_the_key_can_relate(client):
     await client.define(
         entity("country", id="int", code="string unique", wide="decimal unique"),
