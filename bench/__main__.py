@@ -39,6 +39,8 @@ _DISTURBED = 0.1
 @click.option("--no-request-log", is_flag=True, help="Switch off PocketBase's log of requests, which is on by default.")
 @click.option("--postgres", is_flag=True, help="Instead: Rocket on Postgres beside a bare loop of the same SQL.")
 @click.option("--plugins", is_flag=True, help="Instead: what installed plugins cost an entity they do nothing to.")
+@click.option("--auth", is_flag=True, help="Instead: what signing in and permissions with a condition cost.")
+@click.option("--webhooks", is_flag=True, help="Instead: what webhooks cost a write, and a silent receiver the others.")
 @click.option("--costs", is_flag=True, help="Instead: where the time of a get, a list and a create goes.")
 def main(
     seconds: float,
@@ -53,12 +55,23 @@ def main(
     no_request_log: bool,
     postgres: bool,
     plugins: bool,
+    auth: bool,
+    webhooks: bool,
     costs: bool,
 ) -> None:
     """Compare Rocket with PocketBase, side by side, on the same rows."""
-    if postgres or plugins or costs:
+    if postgres or plugins or auth or webhooks or costs:
         with urgent(nice):
-            _inside(seconds, rounds, connections, postgres=postgres, plugins=plugins, costs=costs)
+            _inside(
+                seconds,
+                rounds,
+                connections,
+                postgres=postgres,
+                plugins=plugins,
+                auth=auth,
+                webhooks=webhooks,
+                costs=costs,
+            )
         return
     require_wrk()
     plan = Plan(_chosen(only), rounds, seconds, warmup, connections, patience, choose_cores())
@@ -106,7 +119,17 @@ def _publish(comparisons: list[Comparison], settings: Mapping[str, Mapping[str, 
     click.echo(f"\n{markdown}\nwritten to {OUT}/comparison.md, .json and .png")
 
 
-def _inside(seconds: float, rounds: int, connections: int, *, postgres: bool, plugins: bool, costs: bool) -> None:
+def _inside(
+    seconds: float,
+    rounds: int,
+    connections: int,
+    *,
+    postgres: bool,
+    plugins: bool,
+    auth: bool,
+    webhooks: bool,
+    costs: bool,
+) -> None:
     """The parts that need neither wrk nor PocketBase. Imported late: each brings libraries of its own."""
     with _workplace() as folder:
         if postgres:
@@ -117,6 +140,14 @@ def _inside(seconds: float, rounds: int, connections: int, *, postgres: bool, pl
             from bench.plugins_part import run_plugins
 
             run_plugins(folder, OUT, seconds=seconds, rounds=rounds)
+        if auth:
+            from bench.auth_part import run_auth
+
+            run_auth(folder, OUT, seconds=seconds, rounds=rounds)
+        if webhooks:
+            from bench.webhooks_part import run_webhooks
+
+            run_webhooks(folder, OUT, seconds=seconds, rounds=rounds)
         if costs:
             from bench.costs import run_costs
 

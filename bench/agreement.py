@@ -13,7 +13,8 @@ from bench.asks import FRESH_ID, Ask
 from bench.contender import Contender
 from bench.rows import SALE_LINES, Rows
 
-_LISTS = frozenset({"list", "filter", "includes"})
+_FILTERS = frozenset({"filter", "unasked"})
+_LISTS = _FILTERS | {"list", "includes"}
 _TRIES = 40
 
 
@@ -27,7 +28,7 @@ def require_agreement(scenario: str, rows: Rows, served: Mapping[str, tuple[Cont
     if len({len(listed) for listed in asks.values()}) != 1:
         raise click.ClickException(f"{scenario}: the servers are asked different numbers of questions")
     count = len(next(iter(asks.values())))
-    positions = random.Random(3).sample(range(count), min(count, _TRIES if scenario in ("filter", "get") else 1))
+    positions = random.Random(3).sample(range(count), min(count, _TRIES if scenario in _FILTERS | {"get"} else 1))
     for position in positions:
         seen = {
             name: _seen(scenario, contender, address, asks[name][position])
@@ -44,7 +45,7 @@ def _seen(scenario: str, contender: Contender, address: str, asked: Ask) -> Any:
     if scenario not in _LISTS:
         return contender.record(body)
     page = contender.page(body)
-    if scenario == "filter":
+    if scenario in _FILTERS:
         return page.total, page.records
     if not page.records or not all(page.records):
         raise click.ClickException(f"{scenario}: {contender.title} answers no records")

@@ -20,7 +20,7 @@ from bench.answers import ask
 from bench.asks import FRESH_ID, Ask, get, post
 from bench.contender import Page
 from bench.processes import ServerProcess, free_port, running
-from bench.questions import PER_PAGE, filters, mix, new_products, new_sales
+from bench.questions import PER_PAGE, filters, mix, new_products, new_sales, unasked_filters
 from bench.rows import CATEGORIES, Record, Rows
 
 _EMAIL = "bench@example.com"
@@ -78,6 +78,8 @@ class PocketBase:
                 return [listed]
             case "filter":
                 return [get(f"{_records('products')}?{_filter(*asked)}") for asked in filters()]
+            case "unasked":
+                return [get(f"{_records('products')}?{_filter(*asked)}") for asked in unasked_filters()]
             case "get":
                 return [get(f"{_records('products')}/{row.key.short}") for row in rows.products]
             case "includes":
@@ -137,7 +139,7 @@ def _records(collection: str) -> str:
     return f"/api/collections/{collection}/records"
 
 
-def _filter(category: str, price: int) -> str:
+def _filter(category: str, price: float) -> str:
     wanted = f"category='{category}' && price>={price}"
     return urlencode({"perPage": PER_PAGE, "filter": wanted, "sort": "-price"})
 

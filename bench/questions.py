@@ -13,6 +13,7 @@ T = TypeVar("T")
 
 PER_PAGE = 25
 _THRESHOLDS = (100, 300, 500, 700, 900)
+_UNASKED, _PRICES = 16_000, (100.0, 900.0)
 _CREATES, _NESTED_CREATES = 500, 200
 _READS_TO_A_WRITE = 9
 
@@ -29,6 +30,7 @@ class Scenario:
 SCENARIOS = (
     Scenario("list", f"list {PER_PAGE} of 10,000 with total", 5),
     Scenario("filter", "filter + sort, with total", 5),
+    Scenario("unasked", "the same, never asked before", None),
     Scenario("get", "get by id", 2),
     Scenario("includes", f"list {PER_PAGE} with two includes", None),
     Scenario("create", "create", 1, writes=True),
@@ -38,9 +40,16 @@ SCENARIOS = (
 """In the order in which they are measured: reads before anything has been written."""
 
 
-def filters() -> Iterator[tuple[str, int]]:
+def filters() -> Iterator[tuple[str, float]]:
     """Category, and lowest price; answered in falling order of the price."""
     return ((category, price) for category in CATEGORIES for price in _THRESHOLDS)
+
+
+def unasked_filters() -> Iterator[tuple[str, float]]:
+    """As `filters`, more of them than are asked in one measurement."""
+    chance = random.Random(4)
+    for _ in range(_UNASKED):
+        yield chance.choice(CATEGORIES), round(chance.uniform(*_PRICES), 4)
 
 
 def new_products() -> list[dict[str, Any]]:

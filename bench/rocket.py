@@ -16,7 +16,7 @@ from bench.answers import ask
 from bench.asks import Ask, get, post
 from bench.contender import Page
 from bench.processes import ServerProcess, free_port, running
-from bench.questions import PER_PAGE, filters, mix, new_products, new_sales
+from bench.questions import PER_PAGE, filters, mix, new_products, new_sales, unasked_filters
 from bench.rows import CATEGORIES, Record, Rows
 from rocket_kernel import __version__, load_config
 from rocket_kernel.config import Config
@@ -69,6 +69,8 @@ class Rocket:
                 return [listed]
             case "filter":
                 return [get(f"{_BASE}/product?{_filter(*asked)}") for asked in filters()]
+            case "unasked":
+                return [get(f"{_BASE}/product?{_filter(*asked)}") for asked in unasked_filters()]
             case "get":
                 return [get(f"{_BASE}/product/{row.key.uuid}") for row in rows.products]
             case "includes":
@@ -150,7 +152,7 @@ def _row(record: Record) -> dict[str, Any]:
     return {"id": record.key.uuid, **record.values, **{f"{link}_id": key.uuid for link, key in record.links.items()}}
 
 
-def _filter(category: str, price: int) -> str:
+def _filter(category: str, price: float) -> str:
     return urlencode({"filter[category]": category, "filter[price.gte]": price, "sort": "-price", "per_page": PER_PAGE})
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 ADMIN = "admin"
 PLATFORM_ADMIN = "platform_admin"
@@ -21,6 +21,8 @@ class Actor:
     roles: frozenset[str]
     platform: bool = False
     system: bool = False
+    known_at: int | None = field(default=None, compare=False)
+    """`Registry.callers` when this was found out, for a caller whose rights may have changed since; else None."""
 
     @property
     def is_admin(self) -> bool:
@@ -29,6 +31,10 @@ class Actor:
     @property
     def is_platform_admin(self) -> bool:
         return PLATFORM_ADMIN in self.roles
+
+
+class CallerChanged(Exception):
+    """What is known of the caller may no longer hold: ask again who calls."""
 
 
 SYSTEM = Actor(id=None, email=None, roles=frozenset({ADMIN}), system=True)

@@ -11,6 +11,7 @@
          ├─ Conflict (409) ─ UniqueViolation, ForeignKeyViolation
          ├─ PreconditionFailed (412)
          ├─ PayloadTooLarge (413)
+         ├─ RangeNotSatisfiable (416)
          ├─ ValidationFailed (422) ─ NotNullViolation, IdempotencyConflict
          ├─ RateLimited (429)
          ├─ InternalError (500)
@@ -117,6 +118,7 @@ class AppNotFound(NotFound):
     code = "APP_NOT_FOUND"
 
     def __init__(self, app: str) -> None:
+        self.app = app
         super().__init__(f"App not found: {app}")
 
 
@@ -176,6 +178,17 @@ class PayloadTooLarge(RocketError):
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"Request body too large (max {limit} bytes)")
+
+
+class RangeNotSatisfiable(RocketError):
+    """Of `size` bytes, none are in the range that was asked for."""
+
+    code = "RANGE_NOT_SATISFIABLE"
+    status = 416
+    default_message = "Range not satisfiable"
+
+    def __init__(self, size: int) -> None:
+        super().__init__(headers={"Content-Range": f"bytes */{size}"})
 
 
 class ValidationFailed(RocketError):

@@ -16,8 +16,13 @@ if TYPE_CHECKING:
 
     import click
 
+    from rocket_kernel.actions import ActionType
     from rocket_kernel.actor import Actor
     from rocket_kernel.apps.context import AppContext
+    from rocket_kernel.config import Config
+    from rocket_kernel.call import Call
+    from rocket_kernel.events import Event
+    from rocket_kernel.expressions.functions import Function
     from rocket_kernel.http.messages import Request, Response
     from rocket_kernel.http.router import Route
     from rocket_kernel.jobs import Job
@@ -26,10 +31,13 @@ if TYPE_CHECKING:
     from rocket_kernel.metadata.field_types import FieldType
     from rocket_kernel.metadata.kinds import MetadataKind
     from rocket_kernel.metadata.model import Model
+    from rocket_kernel.metadata.registry import Registry
+    from rocket_kernel.metadata.visibility import MetadataPolicy
     from rocket_kernel.query.access import ReadPolicy
+    from rocket_kernel.serving.address import Listening
     from rocket_kernel.store.columns import Table
     from rocket_kernel.store.protocol import Transaction
-    from rocket_kernel.write.context import Write
+    from rocket_kernel.write.context import Write, WriteRun
     from rocket_kernel.write.stages import Step
 
 PROJECT = "rocket"
@@ -75,6 +83,16 @@ def register_tables() -> Sequence[Table]:  # type: ignore[empty-body]
 
 
 @hookspec
+def register_platform_tables() -> Sequence[Table]:  # type: ignore[empty-body]
+    """Return system tables this plugin owns in the management database, which all apps share.
+
+    As `register_tables`; they are made when the kernel opens the management database.
+
+    Since 0.1. Stability: provisional.
+    """
+
+
+@hookspec
 def register_routes() -> Sequence[Route]:  # type: ignore[empty-body]
     """Return the routes this plugin answers. Fixed routes go before the dynamic record routes.
 
@@ -107,6 +125,29 @@ def register_commands() -> Sequence[click.Command]:  # type: ignore[empty-body]
     """
 
 
+@hookspec
+def register_actions() -> Sequence[ActionType]:  # type: ignore[empty-body]
+    """Return actions that reach outside the database, for definitions of other plugins to name.
+
+    Called once at start, outside any transaction. A name that is taken is a start-up error. An action's `check` is
+    called when a definition names it, and its `start` inside the transaction that carries it out.
+
+    Since 0.1. Stability: provisional.
+    """
+
+
+@hookspec
+def register_functions() -> Sequence[Function]:  # type: ignore[empty-body]
+    """Return functions that expressions of rules, guards and conditions may call.
+
+    Called once at start, outside any transaction. A name that is taken, by the language or by another plugin, or that
+    is no name of the language is a start-up error. A function is called while an expression is evaluated, inside or
+    outside a transaction: it must be pure and quick.
+
+    Since 0.1. Stability: provisional.
+    """
+
+
 # -- Compiling an entity: called whenever an app's metadata changes, never in a request --
 
 
@@ -133,6 +174,18 @@ def compile_read_policy(entity: Entity, model: Model) -> ReadPolicy | None:
     """
 
 
+@hookspec
+def compile_metadata_policy(model: Model) -> MetadataPolicy | None:
+    """Return what decides which definitions a caller may see, or None for no say.
+
+    It is asked about the kinds that are open to every caller who is signed in, such as entities and relations; what it
+    does not show is left out of lists and answers 404. Those of several plugins hold together. Called once a change of
+    metadata, inside its transaction: raising fails the change.
+
+    Since 0.1. Stability: provisional.
+    """
+
+
 # -- Participants: async, on every request --
 
 
@@ -142,7 +195,8 @@ async def authenticate(request: Request) -> Actor | None:
 
     Called for every route but public ones, after the app is known, outside any transaction, in declared plugin order;
     the first actor counts. When plugins implement it and none answers, the caller gets 401. When no plugin does, every
-    caller is admin and the server listens on loopback only. Raise Unauthorized to refuse.
+    caller is admin and the server listens on loopback only. Raise Unauthorized to refuse. Where
+    `request.confirms_caller` is set it may answer from memory with an actor that bears `known_at`.
 
     Since 0.1. Stability: provisional.
     """
@@ -153,7 +207,8 @@ async def on_request(request: Request) -> Response | None:
     """Look at a request before its handler; return a response to answer instead, or None to go on.
 
     Called after the route is matched and the body is read, outside any transaction, in declared plugin order; the
-    first response ends the row. Raising a RocketError answers with it; anything else is a defect (500).
+    first response ends the row. Called again when the caller's rights turn out to have changed meanwhile. Raising a
+    RocketError answers with it; anything else is a defect (500).
 
     Since 0.1. Stability: stable.
     """
@@ -222,7 +277,39 @@ async def after_commit(write: Write) -> None:
     """
 
 
+@hookspec
+async def on_event(event: Event, session: Transaction, registry: Registry, call: Call, run: WriteRun | None) -> None:
+    """Hear of a business event: one that a client sends, or an action of another plugin.
+
+    Called inside the transaction of whoever sends it, in declared plugin order: what it writes through `session`
+    commits with the event. `run` is the write the event comes from, or None. Raising undoes the transaction.
+
+    Since 0.1. Stability: provisional.
+    """
+
+
 # -- Notices --
+
+
+@hookspec
+async def on_platform_opened(kernel: Kernel, tx: Transaction) -> None:
+    """The management database is open and has its tables: put in what a new one holds.
+
+    Called by servers and by commands that work on the databases, each time, before anything else, inside a transaction
+    in which no other process is at this point. Raising stops the start.
+
+    Since 0.1. Stability: provisional.
+    """
+
+
+@hookspec
+async def on_listening(kernel: Kernel, listening: Listening) -> None:
+    """`rocket serve` is about to listen on an address: refuse by raising StartupError.
+
+    Called once for a server, however many processes it will have. The databases are open, `on_started` has not run.
+
+    Since 0.1. Stability: provisional.
+    """
 
 
 @hookspec
@@ -242,10 +329,23 @@ async def on_stopping(kernel: Kernel) -> None:
 
 
 @hookspec
-async def on_app_created(app: AppContext, tx: Transaction) -> None:
+async def on_app_created(app: AppContext, tx: Transaction, shown_once: dict[str, Any]) -> None:
     """An app's database and tables have just been made: put in what a new app holds.
 
-    Called inside the transaction of the creation. Raising undoes the creation.
+    Called inside the transaction of the creation. Raising undoes the creation. What is put into `shown_once`, JSON
+    values by names of its own, stands in the answer of the creation and nowhere else.
+
+    Since 0.1. Stability: provisional.
+    """
+
+
+@hookspec
+async def on_app_deleted(name: str, config: Config) -> None:
+    """An app's database is gone: remove what the plugin keeps of the app elsewhere.
+
+    Called outside any transaction, also for an app whose creation failed, and again after a crash, at a start even before
+    `on_started`: there may be nothing left to remove. Raising leaves the app in deletion; another deletion of it, or the
+    next start, tries again.
 
     Since 0.1. Stability: provisional.
     """

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import NAMESPACE_URL, uuid4, uuid5
 
 from rocket_kernel.clock import timestamp_text
-from rocket_kernel.errors import RocketError
+from rocket_kernel.errors import AppNotFound, RocketError, Unavailable
 from rocket_kernel.store.columns import Column, ColumnType, Index, Storage, Table
 from rocket_kernel.store.protocol import Transaction
 from rocket_kernel.store.table_rows import Comparison, TableRows
@@ -99,7 +99,8 @@ class JobRunner:
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _stopping: bool = False
     _loop: asyncio.Task[None] | None = None
-    _prepared: set[tuple[str, int]] = field(default_factory=set)
+    _prepared: set[str] = field(default_factory=set)
+    """Identities of apps: names come back, and so do addresses of objects."""
 
     def start(self) -> None:
         if self.jobs and self._loop is None:
@@ -125,10 +126,18 @@ class JobRunner:
             try:
                 await self._prepare(app)
                 done += await self._run_app(app)
+            except AppNotFound:
+                await self.apps.forget(app)  # it was deleted, and another may have its name
             except RocketError as error:
-                # A database that is away, or an app that is being deleted: the next look will tell.
-                logger.warning("jobs of app %s wait: %s", app.name, error.message)
+                await self._put_off(app, error)
         return done
+
+    async def _put_off(self, app: AppContext, error: RocketError) -> None:
+        """To the next look, unless there is nothing to look at any more."""
+        with suppress(Unavailable):
+            if isinstance(error, Unavailable) and await self.apps.is_gone(app):
+                return
+        logger.warning("jobs of app %s wait: %s", app.name, error.message)
 
     async def _run_until_stopped(self) -> None:
         while not self._stopping:
@@ -150,19 +159,19 @@ class JobRunner:
 
     async def _prepare(self, app: AppContext) -> None:
         """See to it that every recurring job has its one row."""
-        if (app.name, id(app)) in self._prepared:
+        if app.identity in self._prepared:
             return
-        async with app.store.write() as tx:
+        async with app.writing() as (tx, _):
             for job in self.jobs.values():
                 if job.every_s is not None:
                     row = {"id": _recurring_id(job), "name": job.name, "payload": {}, "run_at": self._text()}
                     await _ROWS.try_insert(tx, row)
-        self._prepared.add((app.name, id(app)))
+        self._prepared.add(app.identity)
 
     async def _run_app(self, app: AppContext) -> int:
         now = self._text()
-        async with app.store.read() as session:
-            due = {"run_at": Comparison("<=", now), "lease_until": Comparison("<=", now)}
+        due = {"run_at": Comparison("<=", now), "lease_until": Comparison("<=", now)}
+        async with app.reading() as (session, _):
             rows = await _ROWS.select(session, due, order_by=("run_at", "id"), limit=_BATCH)
         done = 0
         for row in rows:
@@ -177,7 +186,7 @@ class JobRunner:
     async def _claim(self, app: AppContext, row: Mapping[str, Any], job: Job) -> bool:
         """Of all processes that saw the row due, the one whose UPDATE still finds it so has it."""
         seen = {name: row[name] for name in ("id", "run_at", "lease_until")}
-        async with app.store.write() as tx:
+        async with app.writing() as (tx, _):
             claimed = await _ROWS.update(
                 tx,
                 seen,
@@ -201,7 +210,9 @@ class JobRunner:
                 raise
             logger.warning("job %s lost its lease in app %s", job.name, app.name)
             return
-        except Exception:
+        except Exception as error:
+            if isinstance(error, AppNotFound) and error.app == app.name:
+                raise
             logger.exception("job %s failed in app %s, attempt %d", job.name, app.name, attempt)
             await self._finish(app, row, job, attempt, failed=True)
         else:
@@ -216,9 +227,11 @@ class JobRunner:
         while True:
             await asyncio.sleep(job.lease_s / 3)
             try:
-                async with app.store.write() as tx:
+                async with app.writing() as (tx, _):
                     mine = {"id": id, "lease_owner": self.owner}
                     kept = await _ROWS.update(tx, mine, {"lease_until": self._text(job.lease_s)})
+            except AppNotFound:
+                kept = 0
             except RocketError:
                 continue
             if kept != 1:
@@ -227,7 +240,7 @@ class JobRunner:
 
     async def _finish(self, app: AppContext, row: Mapping[str, Any], job: Job, attempt: int, *, failed: bool) -> None:
         mine = {"id": row["id"], "lease_owner": self.owner}
-        async with app.store.write() as tx:
+        async with app.writing() as (tx, _):
             if job.every_s is None and (not failed or attempt >= _MOST_ATTEMPTS):
                 await _ROWS.delete(tx, mine)
                 return

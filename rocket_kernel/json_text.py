@@ -29,8 +29,15 @@ class JsonFloat(float):
         return number
 
 
+def _as_written(value: object) -> object:
+    """What the encoder does not know by itself: numbers that keep their text."""
+    if isinstance(value, JsonFloat):
+        return msgspec.Raw(value.text.encode())
+    raise TypeError(f"{type(value).__name__} is not JSON")
+
+
 _decoder = msgspec.json.Decoder(float_hook=JsonFloat)
-_encode = msgspec.json.Encoder().encode
+_encode = msgspec.json.Encoder(enc_hook=_as_written).encode
 
 
 class InvalidJson(ValueError):

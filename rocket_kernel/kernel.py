@@ -11,8 +11,8 @@ from rocket_kernel.apps.directory import AppDirectory
 from rocket_kernel.apps.system_tables import APP_TABLES
 from rocket_kernel.clock import Clock, SystemClock
 from rocket_kernel.config import Config
-from rocket_kernel.errors import PluginError
-from rocket_kernel.http import admin, platform, records, transfer
+from rocket_kernel.errors import PluginError, Unavailable
+from rocket_kernel.http import admin, expressions, platform, records, transfer
 from rocket_kernel.http.router import Route, Router
 from rocket_kernel.jobs import JOBS, Job, JobRunner
 from rocket_kernel.parts import KERNEL, Parts, gather_parts
@@ -50,6 +50,8 @@ class Kernel:
         """
         try:
             await self.apps.start()
+            async with self.apps.management.schema_change() as tx:
+                await self.parts.plugins.notify("on_platform_opened", kernel=self, tx=tx)
         except BaseException:
             await self.apps.stop()
             raise
@@ -81,7 +83,11 @@ class Kernel:
         """Raises Unavailable when the management database or that of an open app does not answer."""
         await self.apps.management.ping()
         for app in self.apps.opened:
-            await app.store.ping()
+            try:
+                await app.store.ping()
+            except Unavailable:
+                if not await self.apps.is_gone(app):
+                    raise
 
 
 def make_kernel(
@@ -122,7 +128,7 @@ def _jobs(plugins: PluginSet) -> dict[str, Job]:
 
 
 def _routes(parts: Parts) -> Iterable[tuple[str, Route]]:
-    own = [*platform.ROUTES, *transfer.ROUTES, *records.ROUTES]
+    own = [*platform.ROUTES, *transfer.ROUTES, *expressions.ROUTES, *records.ROUTES]
     for kind in parts.kinds.ordered:
         own.extend(admin.kind_routes(kind))
     yield from ((KERNEL, route) for route in own)

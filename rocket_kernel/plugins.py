@@ -17,7 +17,7 @@ import pluggy
 
 from rocket_kernel import hookspecs
 from rocket_kernel.config import parse_settings
-from rocket_kernel.errors import ConfigError, PluginError, RocketError
+from rocket_kernel.errors import ConfigError, PluginError, RocketError, StartupError
 
 ENGINE_API = 1
 """Grows when a plugin written for the former number may no longer work."""
@@ -63,7 +63,7 @@ class Implementation:
         """
         try:
             result = self.function(**self._chosen(arguments))
-        except (RocketError, PluginError):
+        except (RocketError, StartupError):
             raise
         except Exception as error:
             raise self._defect(error) from error
@@ -81,7 +81,7 @@ class Implementation:
     async def _awaited(self, running: Coroutine[Any, Any, Any]) -> Any:
         try:
             return await running
-        except (RocketError, PluginError):
+        except (RocketError, StartupError):
             raise
         except Exception as error:
             raise self._defect(error) from error

@@ -11,6 +11,7 @@ from rocket_kernel.errors import PluginError
 from rocket_kernel.metadata.entity import Entity
 from rocket_kernel.metadata.model import Model
 from rocket_kernel.metadata.registry import CompiledEntity, Registry
+from rocket_kernel.metadata.visibility import MetadataPolicy
 from rocket_kernel.plugins import Implementation, PluginSet
 from rocket_kernel.query.access import ReadPolicy
 from rocket_kernel.query.shape import compile_shape
@@ -28,19 +29,26 @@ _PARTICIPANTS: tuple[tuple[str, Stage, frozenset[str]], ...] = (
 )
 
 
-def compile_registry(revision: int, model: Model, dialect: Dialect, plugins: PluginSet) -> Registry:
+def compile_registry(revision: int, model: Model, dialect: Dialect, plugins: PluginSet, app: str) -> Registry:
     """Raises whatever a plugin refuses the metadata with; PluginError for a plugin's defect."""
     participants = _participant_steps(plugins)
     compiled = {
         entity.name: CompiledEntity(
             entity=entity,
-            shape=compile_shape(entity, dialect),
+            shape=compile_shape(entity, dialect, app),
             read_policies=_read_policies(entity, model, plugins),
             pipeline=_pipeline(entity, model, plugins, participants),
         )
         for entity in model.entities.values()
     }
-    return Registry(revision, model, MappingProxyType(_with_external_reach(compiled, model)))
+    listeners = tuple(implementation.call for implementation in plugins.of("on_event"))
+    return Registry(
+        revision,
+        model,
+        MappingProxyType(_with_external_reach(compiled, model)),
+        listeners=listeners,
+        metadata_policies=_metadata_policies(model, plugins),
+    )
 
 
 def _pipeline(entity: Entity, model: Model, plugins: PluginSet, participants: list[Step]) -> Pipeline:
@@ -76,6 +84,11 @@ def _participant(implementation: Implementation) -> Callable[[Write], Awaitable[
 
 def _read_policies(entity: Entity, model: Model, plugins: PluginSet) -> tuple[ReadPolicy, ...]:
     found = (implementation.call(entity=entity, model=model) for implementation in plugins.of("compile_read_policy"))
+    return tuple(policy for policy in found if policy is not None)
+
+
+def _metadata_policies(model: Model, plugins: PluginSet) -> tuple[MetadataPolicy, ...]:
+    found = (implementation.call(model=model) for implementation in plugins.of("compile_metadata_policy"))
     return tuple(policy for policy in found if policy is not None)
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
+from rocket_kernel.actor import Actor, CallerChanged
 from rocket_kernel.apps.compile import compile_registry
 from rocket_kernel.apps.system_tables import STATE, STATE_KEY
+from rocket_kernel.call import Call
 from rocket_kernel.clock import timestamp_text
 from rocket_kernel.config import LimitsConfig
 from rocket_kernel.errors import AppNotFound
@@ -18,7 +20,12 @@ from rocket_kernel.parts import Parts
 from rocket_kernel.secret import Secret
 from rocket_kernel.store.dialects.base import Dialect
 from rocket_kernel.store.protocol import Check, Session, Stale, Store, Transaction
-from rocket_kernel.store.table_rows import TableRows
+from rocket_kernel.store.table_rows import Increment, TableRows
+from rocket_kernel.write.context import Write
+from rocket_kernel.write.evaluate import rehearse
+from rocket_kernel.write.order import WriteOrder
+from rocket_kernel.write.perform import Also, perform, start_run, top_record
+from rocket_kernel.write.view import Written
 
 T = TypeVar("T")
 
@@ -58,36 +65,79 @@ class AppContext:
         return any(item.pipeline.external for item in self.registry.compiled.values())
 
     @asynccontextmanager
-    async def reading(self) -> AsyncIterator[tuple[Session, Registry]]:
+    async def reading(self, caller: Actor | None = None) -> AsyncIterator[tuple[Session, Registry]]:
         """A reading session with the registry that is in force for it.
 
-        Raises AppNotFound when the app has been deleted meanwhile, Unavailable when no connection comes free.
+        Raises AppNotFound when the app has been deleted meanwhile, Unavailable when no connection comes free, and
+        CallerChanged when what is known of `caller` is older than what the session sees.
         """
         async with self.store.read() as session:
-            yield session, await self._current(session)
+            registry = await self._current(session)
+            _require_known(caller, registry)
+            yield session, registry
 
-    async def read(self, work: Callable[[Session, Registry], Coroutine[Any, Any, T]]) -> T:
+    async def read(self, work: Callable[[Session, Registry], Coroutine[Any, Any, T]], caller: Actor | None = None) -> T:
         """The result of `work`, a read that awaits nothing but its session and may be run more than once.
 
         The fast way for reads: the database runs all of it in one go, on whatever thread suits it, and tells on the
-        way whether the registry is still in force.
+        way whether the registry, and what is known of `caller`, are still in force. Raises as `reading`.
         """
         for _ in range(_LOOKS):
             registry = self.registry
-            check = Check(self._state_sql, (registry.revision, "active", self.identity))
+            _require_known(caller, registry)
+            check = Check(self._state_sql, (registry.revision, "active", self.identity, registry.callers))
             try:
                 return await self.store.run(_bound(work, registry), check)
             except Stale:
                 async with self.reading():
                     pass  # entering it brings the registry up to date, or raises AppNotFound
-        async with self.reading() as (session, registry):
+        async with self.reading(caller) as (session, registry):
             return await work(session, registry)
 
+    async def still_knows(self, caller: Actor) -> bool:
+        """Whether what is known of a caller is in force now. Raises AppNotFound and Unavailable."""
+        if caller.known_at is None:
+            return True
+        _, identity, callers = await self.store.run(lambda session: _read_state(session, self._state_sql, self.name))
+        if (identity, callers) == (self.identity, caller.known_at):
+            return True
+        async with self.reading():
+            return False  # entering it brings the registry up to date, or raises AppNotFound
+
     @asynccontextmanager
-    async def writing(self) -> AsyncIterator[tuple[Transaction, Registry]]:
-        """A transaction with the registry that is in force for it; commits when the block ends."""
+    async def writing(self, caller: Actor | None = None) -> AsyncIterator[tuple[Transaction, Registry]]:
+        """A transaction with the registry that is in force for it; commits when the block ends. Raises as `reading`."""
         async with self.store.write() as tx:
-            yield tx, await self._current(tx)
+            registry = await self._current(tx)
+            _require_known(caller, registry)
+            yield tx, registry
+
+    async def callers_changed(self, tx: Transaction) -> None:
+        """Whatever any process knows of who calls counts no longer, from the commit of the transaction on.
+
+        For a plugin that has changed or removed somebody who may call. Transactions that call it follow one another:
+        each sees what the one before has committed.
+        """
+        await _STATE.update(tx, {"name": STATE_KEY}, {"callers": Increment()})
+
+    async def perform_write(self, order: WriteOrder, call: Call, also: Also | None = None) -> Written:
+        """Run the whole pipeline of a write in a transaction of its own; what its actor may see of the record.
+
+        `also(run, write)` is called inside the transaction with the stored record, before the commit; what it writes
+        through `run.session` commits with the record, and what it raises undoes everything. It may be called again
+        for another attempt, when transactions stood in each other's way. Raises RocketError as a request would get it.
+        """
+        return await perform(self, order, call, also)
+
+    async def rehearse_update(self, order: WriteOrder, call: Call, session: Session, registry: Registry) -> Write:
+        """What a step of `state_machine` would find in an update of a record's own fields. Nothing is written.
+
+        `session` is one of `reading`, with its registry. The pipeline has run to the end of `rules`: findings stand in
+        `errors`, among them those of fields that the caller may not write. Raises what refuses the caller before.
+        """
+        root = top_record(start_run(self, registry, session, call, locking=False), order)
+        await rehearse(root)
+        return root
 
     @asynccontextmanager
     async def changing(self) -> AsyncIterator[Catalog]:
@@ -106,54 +156,65 @@ class AppContext:
         if registry.revision > self.registry.revision:
             self.registry = registry
 
+    def judge(self, catalog: Catalog) -> None:
+        """Raises what a plugin refuses the metadata with as it stands in the catalog now; nothing comes into force."""
+        compile_registry(self.registry.revision, catalog.model, catalog.tx.dialect, self.parts.plugins, self.name)
+
     async def _advance(self, tx: Transaction, catalog: Catalog, current: Registry) -> Registry:
-        registry = compile_registry(current.revision + 1, catalog.model, tx.dialect, self.parts.plugins)
+        compiled = compile_registry(current.revision + 1, catalog.model, tx.dialect, self.parts.plugins, self.name)
+        registry = replace(compiled, callers=current.callers)
         await _STATE.update(tx, {"name": STATE_KEY}, {"revision": registry.revision})
         return registry
 
     async def _current(self, session: Session) -> Registry:
         """The registry in force for what the session sees. Raises AppNotFound."""
-        revision, identity = await _read_state(session, self._state_sql, self.name)
+        revision, identity, callers = await _read_state(session, self._state_sql, self.name)
         if identity != self.identity:
             raise AppNotFound(self.name)
-        if revision == self.registry.revision:
-            return self.registry
-        return await self._reload(session, revision)
-
-    async def _reload(self, session: Session, revision: int) -> Registry:
-        registry = await load_registry(session, revision, self.parts)
-        if registry.revision > self.registry.revision:
+        known = self.registry
+        if (revision, callers) == (known.revision, known.callers):
+            return known
+        registry = (
+            known if revision == known.revision else await load_registry(session, revision, self.parts, self.name)
+        )
+        registry = replace(registry, callers=callers)
+        if (revision, callers) > (self.registry.revision, self.registry.callers):
             self.registry = registry
         return registry
 
 
-async def load_registry(session: Session, revision: int, parts: Parts) -> Registry:
-    model = await load_model(session, parts.kinds, parts.types)
-    return compile_registry(revision, model, session.dialect, parts.plugins)
+async def load_registry(session: Session, revision: int, parts: Parts, app: str) -> Registry:
+    model = await load_model(session, parts.kinds, parts.empty_model)
+    return compile_registry(revision, model, session.dialect, parts.plugins, app)
 
 
 async def open_context(store: Store, parts: Parts, *, name: str, secret: str) -> AppContext:
     """An app that is being opened. Raises AppNotFound when it is not there or being deleted."""
     async with store.read() as session:
-        revision, identity = await _read_state(session, state_statement(session.dialect), name)
-        registry = await load_registry(session, revision, parts)
+        revision, identity, callers = await _read_state(session, state_statement(session.dialect), name)
+        registry = replace(await load_registry(session, revision, parts, name), callers=callers)
     return AppContext(name, Secret(secret), store, parts, registry, identity)
 
 
 def state_statement(dialect: Dialect) -> str:
-    """Selects revision, status and identity of the app. Without parameters, so that it can be part of other statements."""
+    """Selects the app's state. Without parameters, so that it can be part of other statements."""
     quote = dialect.quote
     where = f"{quote('name')} = {dialect.literal(STATE_KEY, STATE.column('name').type)}"
-    columns = ", ".join(map(quote, ("revision", "status", "identity")))
+    columns = ", ".join(map(quote, ("revision", "status", "identity", "callers")))
     return f"SELECT {columns} FROM {quote(STATE.name)} WHERE {where}"
 
 
-async def _read_state(session: Session, statement: str, app: str) -> tuple[int, str]:
-    """Revision and identity."""
+async def _read_state(session: Session, statement: str, app: str) -> tuple[int, str, int]:
+    """Revision, identity and callers."""
     rows = await session.fetch(statement)
     if not rows or rows[0][1] != "active":
         raise AppNotFound(app)
-    return int(rows[0][0]), str(rows[0][2])
+    return int(rows[0][0]), str(rows[0][2]), int(rows[0][3])
+
+
+def _require_known(caller: Actor | None, registry: Registry) -> None:
+    if caller is not None and caller.known_at is not None and caller.known_at != registry.callers:
+        raise CallerChanged
 
 
 def _bound(

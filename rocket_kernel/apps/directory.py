@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 from uuid import uuid4
+from weakref import WeakValueDictionary
 
 from rocket_kernel.apps.context import AppContext, open_context
 from rocket_kernel.apps.system_tables import APPS, MANAGEMENT_TABLES, STATE, STATE_KEY
@@ -19,6 +20,7 @@ from rocket_kernel.errors import (
     Conflict,
     InternalError,
     NotFound,
+    PluginError,
     RocketError,
     StartupError,
     Unavailable,
@@ -36,6 +38,9 @@ logger = logging.getLogger(__name__)
 _APPS = TableRows(APPS)
 _STATE = TableRows(STATE)
 _SECRET_BYTES = 32
+_END_LIMIT_S = 10.0
+"""How long creations and deletions under way may hold up the end of the process."""
+T = TypeVar("T")
 HIDDEN = frozenset({"jwt_secret"})
 
 
@@ -84,7 +89,10 @@ class AppDirectory:
     management_tables: tuple[Table, ...] = MANAGEMENT_TABLES
     _management: Store | None = None
     _open: dict[str, AppContext] = field(default_factory=dict)
-    _opening: dict[str, asyncio.Lock] = field(default_factory=dict)
+    _opening: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary)
+    """Held while an app is opened. Anybody may ask for any name, so none is kept longer than it is used."""
+    _under_way: set[asyncio.Task[Any]] = field(default_factory=set)
+    """Creations and deletions, whose callers may have gone away."""
 
     @property
     def management(self) -> Store:
@@ -106,7 +114,7 @@ class AppDirectory:
                     await server.create_database(config.name)
             self._management = await server.open(config.name, pool_size=config.pool_size)
             async with self._management.schema_change() as tx:
-                for table in self.management_tables:
+                for table in (*self.management_tables, *self.parts.platform_tables):
                     await apply_table(tx, table)
         except Unavailable as error:
             raise StartupError(
@@ -115,6 +123,7 @@ class AppDirectory:
         await self._recover()
 
     async def stop(self) -> None:
+        await self._let_end()
         for name in list(self._open):
             await self.close(name)
         if self._management is not None:
@@ -140,14 +149,14 @@ class AppDirectory:
             return found
         if not is_app_name(name) or len(name) > MAX_APP_NAME:
             raise AppNotFound(name)
-        async with self._opening.setdefault(name, asyncio.Lock()):
+        lock = self._opening.setdefault(name, asyncio.Lock())
+        async with lock:
             found = self._open.get(name)
             return found if found is not None else await self._load(name)
 
     async def close(self, name: str) -> None:
         """Close an app in this process; the next request opens it again if it still exists."""
         app = self._open.pop(name, None)
-        self._opening.pop(name, None)
         if app is None:
             return
         try:
@@ -161,35 +170,81 @@ class AppDirectory:
         if self._open.get(app.name) is app:
             await self.close(app.name)
 
-    async def is_current(self, app: AppContext) -> bool:
-        """Whether the app is still there, and no other one of its name."""
+    async def is_gone(self, app: AppContext) -> bool:
+        """Whether an app whose database does not answer is not there any more; then it is closed. Raises Unavailable.
+
+        The database of an app that another process deleted is as far away as one whose server is down.
+        """
         row = await self._row(app.name)
-        return row is not None and row["status"] == "active" and row["jwt_secret"] == app.secret.reveal()
+        if row is not None and row["status"] == "active" and row["jwt_secret"] == app.secret.reveal():
+            return False
+        await self.forget(app)
+        return True
 
     async def _row(self, name: str) -> dict[str, Any] | None:
         async with self.management.read() as session:
             return await _APPS.first(session, {"name": name})
 
     async def create(self, new: NewApp) -> dict[str, Any]:
-        """Make an app's database, tables and first content. Raises Conflict; a failure leaves nothing."""
-        server = self.servers[new.driver]
+        """Make an app's database, tables and first content. Raises Conflict.
+
+        The app's row, with what plugins show of the new app this once. A failure leaves nothing, nor does a caller that
+        goes away: then what has been made is removed.
+        """
+        creation = self._begin(self._create(new))
+        try:
+            return await asyncio.shield(creation)
+        except asyncio.CancelledError:
+            creation.cancel()
+            await asyncio.wait([creation])
+            raise
+
+    async def delete(self, name: str) -> None:
+        """Requests answer 404 at once; then database and row go, even if the caller does too. Raises NotFound."""
+        await asyncio.shield(self._begin(self._delete(name)))
+
+    def _begin(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Work that is waited for when the directory stops."""
+        task = asyncio.create_task(work)
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+        # A caller that went away does not ask how it ended.
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return task
+
+    async def _let_end(self) -> None:
+        for limit_s in (_END_LIMIT_S, None):
+            if self._under_way:
+                await asyncio.wait(self._under_way, timeout=limit_s)
+            for task in self._under_way:
+                task.cancel()
+
+    async def _create(self, new: NewApp) -> dict[str, Any]:
+        server, secret = self.servers[new.driver], secrets.token_urlsafe(_SECRET_BYTES)
         async with server.exclusive(new.name) as alone:
             if not alone:
                 raise Conflict(f"App already exists: {new.name}")
             await self._require_free(server, new.name)
-            await self._insert(new)
+            # Cut off within its commit, nobody could tell whether there is a row to remove.
+            inserting = self._begin(self._insert(new, secret))
             try:
+                await asyncio.shield(inserting)
                 await server.create_database(_database(new.name))
-                await self._fill(server, new)
+                shown_once = await self._fill(server, new)
                 await self._set_status(new.name, "active")
             except BaseException:
-                # Cancellation too: a caller that went away must not leave half an app behind.
-                await asyncio.shield(self._remove(server, new.name))
+                await asyncio.shield(self._begin(self._undo(server, new.name, secret, inserting)))
                 raise
-        return await self.row(new.name)
+        row = await self.row(new.name)
+        return {**row, **shown_once, **row}
 
-    async def delete(self, name: str) -> None:
-        """Requests answer 404 at once; then database and row go. Raises NotFound."""
+    async def _undo(self, server: Server, name: str, secret: str, inserting: asyncio.Task[None]) -> None:
+        await asyncio.wait([inserting])
+        row = await self._row(name)
+        if row is not None and row["jwt_secret"] == secret:  # else it is somebody else's
+            await self._remove(server, name)
+
+    async def _delete(self, name: str) -> None:
         driver = await self._driver_to_delete_with(name)
         server = self._server(driver)
         async with server.exclusive(name) as alone:
@@ -219,7 +274,7 @@ class AppDirectory:
         if await server.database_exists(_database(name)):
             raise Conflict(f"Database already exists: {_database(name)}")
 
-    async def _insert(self, new: NewApp) -> None:
+    async def _insert(self, new: NewApp, secret: str) -> None:
         now = timestamp_text(self.parts.clock.now())
         async with self.management.write() as tx:
             made = await _APPS.try_insert(
@@ -228,7 +283,7 @@ class AppDirectory:
                     "name": new.name,
                     "display_name": new.display_name,
                     "db_name": _database(new.name),
-                    "jwt_secret": secrets.token_urlsafe(_SECRET_BYTES),
+                    "jwt_secret": secret,
                     "db_driver": new.driver,
                     "status": "creating",
                     "created_at": now,
@@ -238,16 +293,18 @@ class AppDirectory:
         if not made:
             raise Conflict(f"App already exists: {new.name}")
 
-    async def _fill(self, server: Server, new: NewApp) -> None:
+    async def _fill(self, server: Server, new: NewApp) -> dict[str, Any]:
+        shown_once: dict[str, Any] = {}
         store = await server.open(_database(new.name), pool_size=1)
         try:
             row = await self._row(new.name) or {}
             await self._make_tables(store)
             app = await open_context(store, self.parts, name=new.name, secret=row["jwt_secret"])
             async with store.write() as tx:
-                await self.parts.plugins.notify("on_app_created", app=app, tx=tx)
+                await self.parts.plugins.notify("on_app_created", app=app, tx=tx, shown_once=shown_once)
         finally:
             await store.close()
+        return shown_once
 
     async def _make_tables(self, store: Store) -> None:
         identity = str(uuid4())
@@ -277,6 +334,7 @@ class AppDirectory:
     async def _remove(self, server: Server, name: str) -> None:
         await self.close(name)
         await server.drop_database(_database(name))
+        await self.parts.plugins.notify("on_app_deleted", name=name, config=self.parts.config)
         async with self.management.write() as tx:
             await _APPS.delete(tx, {"name": name})
 
@@ -292,7 +350,14 @@ class AppDirectory:
                 found = await self._row(row["name"])
                 if alone and found is not None and found["status"] != "active":
                     logger.warning("removing app %s, left half %s", row["name"], row["status"])
-                    await self._remove(server, row["name"])
+                    await self._remove_if_possible(server, row["name"])
+
+    async def _remove_if_possible(self, server: Server, name: str) -> None:
+        """One app that cannot be removed yet must not keep all others from being served."""
+        try:
+            await self._remove(server, name)
+        except (RocketError, PluginError):
+            logger.exception("app %s cannot be removed yet; the next start tries again", name)
 
     async def _load(self, name: str) -> AppContext:
         row = await self._row(name)
@@ -311,7 +376,8 @@ class AppDirectory:
             raise
         except Exception as error:
             await store.close()
-            logger.exception("app %s cannot be loaded", name)
+            if await self._row(name) == row:  # else it was opened while it went
+                logger.exception("app %s cannot be loaded", name)
             raise AppNotFound(name) from error
         self._open[name] = app
         return app

@@ -36,11 +36,13 @@ STATE = Table(
         Column("revision", ColumnType(Storage.INTEGER), nullable=False, default=0),
         Column("status", _TEXT, nullable=False, default="active"),
         Column("identity", _TEXT, nullable=False, default=""),
+        Column("callers", ColumnType(Storage.INTEGER), nullable=False, default=0),
     ),
     primary_key=("name",),
 )
-"""One row in each app's database: how often its metadata has changed, whether the app is being deleted, and which app
-it is: a pool of connections finds its way to a new database of the same name, with another app in it.
+"""One row in each app's database: how often its metadata has changed, whether the app is being deleted, which app
+it is: a pool of connections finds its way to a new database of the same name, with another app in it; and how often
+somebody who may call has changed.
 
 Every process compares it with what it has compiled, on the connection it is about to use anyway.
 """

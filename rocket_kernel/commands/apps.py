@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from rocket_kernel.apps.directory import parse_new_app
+from rocket_kernel.apps.system_tables import APPS
 from rocket_kernel.commands.options import configuration_options, read_config
 from rocket_kernel.commands.work import work
 from rocket_kernel.kernel import Kernel, make_kernel
@@ -44,16 +45,20 @@ def create(
 ) -> None:
     """Create an app with a database of its own."""
 
-    async def make(kernel: Kernel) -> None:
+    async def make(kernel: Kernel) -> dict[str, Any]:
         directory = kernel.apps
         body = {"name": name, "display_name": display_name, "db_driver": db_driver}
         new = parse_new_app(
             body, own_driver=directory.own_driver, servers=directory.servers, known=kernel.known_drivers
         )
-        await directory.create(new)
+        return await directory.create(new)
 
-    work(make_kernel(read_config(config_path, data_dir)), make)
+    made = work(make_kernel(read_config(config_path, data_dir)), make)
     click.echo(f"App created: {name}")
+    stored = {column.name for column in APPS.columns}
+    for name, value in made.items():
+        if name not in stored:
+            click.echo(f"{name}: {value}")
 
 
 @apps.command()

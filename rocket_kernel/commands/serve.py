@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import click
@@ -10,7 +11,7 @@ import rocket_kernel
 from rocket_kernel.commands.options import configuration_options, read_config
 from rocket_kernel.commands.work import work
 from rocket_kernel.kernel import Kernel
-from rocket_kernel.serving.address import claim, resolve
+from rocket_kernel.serving.address import Listening, claim, resolve
 from rocket_kernel.serving.application import build_kernel, require_safe_address
 from rocket_kernel.serving.banner import banner
 from rocket_kernel.serving.logs import configure_logging
@@ -45,11 +46,11 @@ def serve(
     require_safe_address(kernel, address)
     bound, address = claim(address)
     configure_logging()
-    work(kernel, _nothing)
+    work(kernel, partial(_tell, Listening(address, options.allow_default_passwords)))
     version = rocket_kernel.__version__
     click.echo(banner(kernel, address, version=version, server=str(http_server)), err=True)
     http_server.serve(options, bound)
 
 
-async def _nothing(_kernel: Kernel) -> None:
-    return None
+async def _tell(listening: Listening, kernel: Kernel) -> None:
+    await kernel.parts.plugins.notify("on_listening", kernel=kernel, listening=listening)

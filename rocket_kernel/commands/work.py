@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 def work(kernel: Kernel, task: Callable[[Kernel], Awaitable[T]]) -> T:
-    """Open the databases, run the task, close them; no plugin is told and no job runs. A server may run on the same databases meanwhile."""
+    """Open the databases, run the task, close them; no plugin hears `on_started` and no job runs. A server may run on the same databases meanwhile."""
     return asyncio.run(_run(kernel, task))
 
 

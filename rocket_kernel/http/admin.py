@@ -8,8 +8,9 @@ from typing import Any
 from rocket_kernel import json_text
 from rocket_kernel.http.messages import Request, Response, data
 from rocket_kernel.http.router import AccessClass, Handler, Route
-from rocket_kernel.metadata.catalog import stored_item
-from rocket_kernel.metadata.kinds import MetadataKind
+from rocket_kernel.metadata.catalog import not_found, stored_item
+from rocket_kernel.metadata.kinds import MetadataKind, Stored
+from rocket_kernel.metadata.registry import Registry
 from rocket_kernel.store.table_rows import TableRows
 
 
@@ -31,11 +32,20 @@ def _shown(kind: MetadataKind[Any], row: Mapping[str, Any]) -> Mapping[str, Any]
     return {name: value for name, value in row.items() if name not in kind.hidden} if kind.hidden else row
 
 
+def _exists(kind: MetadataKind[Any], stored: Stored[Any], request: Request, registry: Registry) -> bool:
+    """For the caller; administrators have been told from others before."""
+    return kind.readers == "admin" or registry.shows(request.actor, kind.name, stored.item)
+
+
 def _lister(kind: MetadataKind[Any]) -> Handler:
     async def list_items(request: Request) -> Response:
-        async with request.app.reading() as (session, _registry):
+        async with request.app.reading() as (session, registry):
             rows = await TableRows(kind.table).select(session, order_by=kind.order_by)
-        return data([_shown(kind, row) for row in rows])
+        items = registry.model.of(kind.name)
+        visible = (
+            row for row in rows if row[kind.key] in items and _exists(kind, items[row[kind.key]], request, registry)
+        )
+        return data([_shown(kind, row) for row in visible])
 
     return list_items
 
@@ -44,6 +54,8 @@ def _getter(kind: MetadataKind[Any]) -> Handler:
     async def get_item(request: Request) -> Response:
         async with request.app.reading() as (_session, registry):
             stored = stored_item(kind, request.params["key"], registry.model)
+            if not _exists(kind, stored, request, registry):
+                raise not_found(kind, request.params["key"])
         return data(_shown(kind, stored.row))
 
     return get_item

@@ -6,23 +6,30 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from quart import Quart
+from quart import Request as QuartRequest
 from quart import Response as QuartResponse
 from quart import request as quart_request
 from quart.ctx import RequestContext
 
+from rocket_kernel.http.body import BoundedBody
 from rocket_kernel.http.dispatch import dispatch
 from rocket_kernel.http.lane import LaneConnection
-from rocket_kernel.http.messages import Response
+from rocket_kernel.http.messages import Response, close_body
 from rocket_kernel.http.scope import make_request, raw_path
 from rocket_kernel.kernel import Kernel
 
 SHUTDOWN_TIMEOUT_S = 30
 
 
+class RocketRequest(QuartRequest):
+    body_class = BoundedBody
+
+
 class RocketQuart(Quart):
     """Quart with the kernel's own route table. Routes that a host adds to it work beside, and first."""
 
     asgi_http_class = LaneConnection
+    request_class = RocketRequest
     kernel: Kernel
     lane: bool = True
     """Whether record requests take the data lane; without it all go through Quart, with the same answers."""
@@ -30,10 +37,18 @@ class RocketQuart(Quart):
     @property
     def lane_open(self) -> bool:
         """What a host hangs into Quart's own request cycle must see every request."""
-        # Quart makes empty lists in these tables when it looks into them.
-        if not self.lane or any(self.before_request_funcs.values()) or any(self.after_request_funcs.values()):
+        if not self.lane or self.teardown_appcontext_funcs:
             return False
-        return not self.view_functions or not any(rule.rule.startswith("/api") for rule in self.url_map.iter_rules())
+        # By blueprint, None for the whole application. Quart makes empty lists in these tables when it looks into them.
+        tables = (
+            self.before_request_funcs,
+            self.after_request_funcs,
+            self.teardown_request_funcs,
+            self.url_value_preprocessors,
+        )
+        if any(table.get(None) for table in tables):
+            return False
+        return not self.view_functions or not any(map(_may_match_records, self.url_map.iter_rules()))
 
     def create_url_adapter(self, request: Any) -> Any:
         """Quart cannot match a query that is not UTF-8; without an adapter the request is left to the kernel."""
@@ -49,7 +64,11 @@ class RocketQuart(Quart):
             return await super().dispatch_request(request_context)
         kernel_request = make_request(self.kernel, request.scope, _chunks(request.body))
         answer = await dispatch(kernel_request, raw_path(request.scope))
-        return _quart_response(answer, head=request.method == "HEAD")
+        return await _quart_response(answer, head=request.method == "HEAD")
+
+
+def _may_match_records(rule: Any) -> bool:
+    return str(rule.rule).startswith(("/api", "/<"))
 
 
 def create_app(kernel: Kernel, *, lane: bool = True) -> RocketQuart:
@@ -72,13 +91,15 @@ async def _chunks(body: Any) -> AsyncIterator[bytes]:
         yield chunk
 
 
-def _quart_response(answer: Response, *, head: bool) -> QuartResponse:
+async def _quart_response(answer: Response, *, head: bool) -> QuartResponse:
     bodiless = head or answer.status in (204, 304)
+    if bodiless:
+        await close_body(answer.body)
     response = QuartResponse(b"" if bodiless else answer.body, status=answer.status)
     response.headers.clear()
     for name, value in answer.headers.items():
         response.headers[name] = value
-    if isinstance(answer.body, bytes) and answer.status not in (204, 304):
+    if isinstance(answer.body, bytes) and answer.status not in (204, 304) and "Content-Length" not in answer.headers:
         response.headers["Content-Length"] = str(len(answer.body))
     # The kernel sets its own limits of time; Quart would cut long downloads.
     response.timeout = None

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Generator, Mapping
+from contextlib import suppress
 from typing import Any
+
+from quart.wrappers.request import Body
 
 from rocket_kernel import json_text
 from rocket_kernel.errors import InvalidPayload, PayloadTooLarge
@@ -13,8 +16,57 @@ from rocket_kernel.errors import InvalidPayload, PayloadTooLarge
 BODY_TIMEOUT_S = 20.0
 """Longest time for a whole JSON body to arrive; slower ones hold a connection for nothing."""
 
+UNREAD_AT_MOST = 262_144
+"""Bytes of a body that are taken from the connection before anybody reads them."""
+
+DRAIN_BYTES = 67_108_864
+DRAIN_TIMEOUT_S = 5.0
+
 METHODS_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 _GZIP = 16 + zlib.MAX_WBITS
+
+
+class BoundedBody(Body):
+    """Quart's body, which whoever fills it can keep small: `room` waits until what has come is being read."""
+
+    def __init__(self, expected_content_length: int | None, max_content_length: int | None) -> None:
+        super().__init__(expected_content_length, max_content_length)
+        self._room = asyncio.Event()
+        self._room.set()
+        self._asked_whole = False
+
+    def append(self, data: bytes) -> None:
+        super().append(data)
+        if len(self._data) >= UNREAD_AT_MOST and not self._asked_whole:
+            self._room.clear()
+
+    async def room(self) -> None:
+        await self._room.wait()
+
+    async def __anext__(self) -> bytes:
+        data = await super().__anext__()
+        self._room.set()
+        return data
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        # A route of the host asks for all of it at once: Quart's own limit is what holds then.
+        self._asked_whole = True
+        self._room.set()
+        return super().__await__()
+
+
+async def drain(stream: AsyncIterator[bytes]) -> None:
+    """Read what is left of a body and forget it, within limits.
+
+    A client that is still sending when the connection closes does not get to see why.
+    """
+    left = DRAIN_BYTES
+    with suppress(TimeoutError):
+        async with asyncio.timeout(DRAIN_TIMEOUT_S):
+            async for chunk in stream:
+                left -= len(chunk)
+                if left < 0:
+                    return
 
 
 async def read_json(headers: Mapping[str, str], stream: AsyncIterator[bytes], *, limit: int) -> Mapping[str, Any]:

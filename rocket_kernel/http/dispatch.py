@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import AsyncIterator
+from dataclasses import replace
 
-from rocket_kernel.actor import OPEN_HOUSE, Actor
+from rocket_kernel.actor import NOBODY, OPEN_HOUSE, Actor, CallerChanged
 from rocket_kernel.errors import AppNotFound, Forbidden, InternalError, RocketError, Unauthorized, Unavailable
-from rocket_kernel.http.body import METHODS_WITH_BODY, read_json, refuse_ambiguous_length
+from rocket_kernel.http.body import METHODS_WITH_BODY, drain, read_json, refuse_ambiguous_length
 from rocket_kernel.http.cors import cors_headers, preflight_headers
-from rocket_kernel.http.messages import JSON_TYPE, Request, Response, error_response
+from rocket_kernel.http.messages import JSON_HEADERS, JSON_TYPE, Request, Response, close_body, error_response
 from rocket_kernel.http.router import AccessClass, BodyMode, Route
 
 logger = logging.getLogger(__name__)
 
 ADMIN_SEGMENT = "_admin"
+_LOOKS = 3
 
 
 async def dispatch(request: Request, raw_path: str) -> Response:
@@ -22,6 +25,7 @@ async def dispatch(request: Request, raw_path: str) -> Response:
         response = await _answer(request, raw_path)
     except RocketError as error:
         response = error_response(_shown(error, request))
+        await _let_finish_sending(request)
     except Exception:
         logger.exception("%s %s failed, trace %s", request.method, request.path, request.trace_id)
         response = error_response(InternalError())
@@ -29,6 +33,13 @@ async def dispatch(request: Request, raw_path: str) -> Response:
         response = await _tell_participants(request, response)
     _finish(request, response)
     return response
+
+
+async def _let_finish_sending(request: Request) -> None:
+    """Of a body that was refused before its end, unless the client waits to be told to send it."""
+    streams = request.route is not None and request.route.body is BodyMode.STREAM
+    if streams and request.stream is not None and "expect" not in request.headers:
+        await drain(request.stream)
 
 
 async def _answer(request: Request, raw_path: str) -> Response:
@@ -54,6 +65,14 @@ async def _read_body(request: Request, route: Route) -> None:
     if route.body is BodyMode.JSON and request.method in METHODS_WITH_BODY and request.stream is not None:
         limit = request.kernel.parts.config.server.max_body_bytes
         request.body = await read_json(request.headers, request.stream, limit=limit)
+    elif request.stream is not None:
+        request.stream = _noticing(request, request.stream)
+
+
+async def _noticing(request: Request, stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    request.stream_begun = True
+    async for chunk in stream:
+        yield chunk
 
 
 async def _open_app(request: Request) -> None:
@@ -62,7 +81,7 @@ async def _open_app(request: Request) -> None:
 
 async def _authorize(request: Request, route: Route) -> None:
     if route.access is not AccessClass.PUBLIC:
-        request.actor = await _authenticated(request)
+        await authenticate(request)
     actor = request.actor
     needs_admin = route.access is AccessClass.ADMIN or (
         route.access is AccessClass.PERMISSION and request.params.get("entity", "").lower() == ADMIN_SEGMENT
@@ -73,30 +92,70 @@ async def _authorize(request: Request, route: Route) -> None:
         raise Forbidden
 
 
+async def authenticate(request: Request) -> Actor:
+    """Find out who calls; `request.actor` says so from then on. Raises Unauthorized.
+
+    The kernel does so before every route but public ones. A handler of a public route may, where its answer turns out to
+    depend on who calls.
+    """
+    request.actor = await _authenticated(request)
+    return request.actor
+
+
 async def _authenticated(request: Request) -> Actor:
     for participant in request.kernel.authenticate:
         actor: Actor | None = await participant(request)
         if actor is not None:
-            return actor
+            return actor if request.confirms_caller else _settled(actor)
     if request.kernel.authenticate:
         raise Unauthorized
     return OPEN_HOUSE
 
 
 async def _answer_in_app(request: Request, route: Route) -> Response:
-    """When the app turns out to be gone, forget it and look once more: another may have its name by now."""
+    """When the app turns out to be gone, forget it and look once more: another may have its name by now.
+
+    To that one the request is new. Who the caller was in the other app, and what plugins noted there, counts nothing.
+    """
     apps = request.kernel.apps
     try:
-        return await _handle(request, route)
-    except AppNotFound:
+        return await _answer_known_caller(request, route)
+    except AppNotFound as error:
+        if error.app != request.app.name:
+            raise  # a handler looked for another one
         await apps.forget(request.app)
     except Unavailable:
-        # The database of an app that another process deleted is as far away as one whose server is down.
-        if await apps.is_current(request.app):
+        if not await apps.is_gone(request.app):
             raise
-        await apps.forget(request.app)
     await _open_app(request)
+    if request.stream_begun:
+        raise Unavailable  # half a body is none; sent again, the request meets the new app at once
+    request.actor = NOBODY
+    request.stash.clear()
+    return await _answer_known_caller(request, route)
+
+
+async def _answer_known_caller(request: Request, route: Route) -> Response:
+    """When what was known of the caller turns out to hold no longer, find out anew and answer that caller."""
+    request.confirms_caller = route.confirms_caller
+    if route.confirms_caller:
+        for _ in range(_LOOKS):
+            try:
+                return await _handle(request, route)
+            except CallerChanged:
+                continue
+            except (AppNotFound, Unavailable):
+                raise
+            except RocketError:
+                # No session may have told, and the caller as it stands now may be due another error.
+                if await request.app.still_knows(request.actor):
+                    raise
+        request.confirms_caller = False
     return await _handle(request, route)
+
+
+def _settled(actor: Actor) -> Actor:
+    return actor if actor.known_at is None else replace(actor, known_at=None)
 
 
 async def _handle(request: Request, route: Route) -> Response:
@@ -113,8 +172,10 @@ async def _tell_participants(request: Request, response: Response) -> Response:
         for participant in request.kernel.on_response:
             await participant(request, response)
     except RocketError as error:
+        await close_body(response.body)
         return error_response(_shown(error, request))
     except Exception:
+        await close_body(response.body)
         logger.exception("on_response failed for %s %s", request.method, request.path)
         return error_response(InternalError())
     return response
@@ -132,7 +193,7 @@ def _finish(request: Request, response: Response) -> None:
     headers = response.headers
     headers["X-Trace-ID"] = request.trace_id
     if headers.get("Content-Type") == JSON_TYPE:
-        headers.setdefault("Cache-Control", "no-store")
-        headers.setdefault("X-Content-Type-Options", "nosniff")
+        for name, value in JSON_HEADERS.items():
+            headers.setdefault(name, value)
     if request.method != "OPTIONS":
         headers.update(cors_headers(request.headers, request.kernel.parts.config.server.cors_origins))

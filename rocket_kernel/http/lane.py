@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from quart.asgi import ASGIHTTPConnection
 
+from rocket_kernel.http.body import BoundedBody
 from rocket_kernel.http.dispatch import dispatch
-from rocket_kernel.http.messages import Response
+from rocket_kernel.http.messages import JSON_HEADERS, JSON_TYPE, Response, close_body
 from rocket_kernel.http.scope import make_request, raw_path
 
 if TYPE_CHECKING:
@@ -41,6 +42,20 @@ class LaneConnection(ASGIHTTPConnection):
             return
         await _send(send, response)
 
+    async def handle_messages(self, request: Any, receive: Any) -> None:
+        """As Quart's own, but no faster than the body is read: a slow disk must not fill the memory."""
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return
+            if message["type"] != "http.request":
+                continue
+            request.body.append(message.get("body", b""))
+            if not message.get("more_body", False):
+                request.body.set_complete()
+            if isinstance(request.body, BoundedBody):
+                await request.body.room()
+
 
 def _is_record_path(path: str, scope: Any) -> bool:
     """`/api/{app}/{entity}[/{id}]` with names that no fixed route can have."""
@@ -68,20 +83,36 @@ def _name(name: str) -> bytes:
     return name.lower().encode("latin-1")
 
 
-_NAMES = {
-    name: _name(name) for name in ("Content-Type", "X-Trace-ID", "Cache-Control", "X-Content-Type-Options", "ETag")
+def _pair(name: str, value: str) -> tuple[bytes, bytes]:
+    return _NAMES.get(name) or _name(name), value.encode("latin-1")
+
+
+_NAMES = {name: _name(name) for name in ("X-Trace-ID", "ETag")}
+_USUAL = {
+    (name, value): (_name(name), value.encode("latin-1"))
+    for name, value in {"Content-Type": JSON_TYPE, **JSON_HEADERS}.items()
 }
+"""Headers of nearly every answer, as they are sent."""
 
 
 async def _send(send: Any, response: Response) -> None:
     body = response.body
-    headers = [(_NAMES.get(name) or _name(name), value.encode("latin-1")) for name, value in response.headers.items()]
+    headers = [_USUAL.get(header) or _pair(*header) for header in response.headers.items()]
     if isinstance(body, bytes):
-        headers.append((b"content-length", str(len(body)).encode()))
-    await send({"type": "http.response.start", "status": response.status, "headers": headers})
-    if isinstance(body, bytes):
-        await send({"type": "http.response.body", "body": body, "more_body": False})
+        headers.append((b"content-length", b"%d" % len(body)))
+    start = {"type": "http.response.start", "status": response.status, "headers": headers}
+    if not isinstance(body, bytes):
+        await _send_stream(send, start, body)
         return
-    async for chunk in body:
-        await send({"type": "http.response.body", "body": chunk, "more_body": True})
-    await send({"type": "http.response.body", "body": b"", "more_body": False})
+    await send(start)
+    await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+async def _send_stream(send: Any, start: Any, body: AsyncIterator[bytes]) -> None:
+    try:
+        await send(start)
+        async for chunk in body:
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+    finally:
+        await close_body(body)

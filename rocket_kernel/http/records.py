@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from rocket_kernel import json_text
 from rocket_kernel.errors import InvalidPayload, NotFound
 from rocket_kernel.http.messages import JSON_TYPE, Request, Response, data, json_response
-from rocket_kernel.http.router import AccessClass, Route
+from rocket_kernel.http.router import AccessClass, Handler, Route
 from rocket_kernel.metadata.registry import Registry
 from rocket_kernel.query.access import Access
 from rocket_kernel.query.parse import ReadLimits, parse_list, parse_projection
-from rocket_kernel.query.reader import Reader
+from rocket_kernel.query.reader import EVERYTHING, Reader
 from rocket_kernel.store.protocol import Session
 from rocket_kernel.write.explain import explain
 from rocket_kernel.write.idempotency import Ticket, read_ticket
-from rocket_kernel.write.perform import WriteOrder, perform
+from rocket_kernel.write.order import WriteOrder
+from rocket_kernel.write.perform import perform
 from rocket_kernel.write.stages import CREATE, DELETE, UPDATE
-from rocket_kernel.write.tags import record_tag
+from rocket_kernel.write.tags import text_tag
 from rocket_kernel.write.view import Written
 
 
@@ -33,7 +35,7 @@ async def list_records(request: Request) -> Response:
         }
         return json_response({"data": records, "meta": meta})
 
-    return await request.app.read(work)
+    return await request.app.read(work, request.actor)
 
 
 async def get_record(request: Request) -> Response:
@@ -41,18 +43,20 @@ async def get_record(request: Request) -> Response:
         entity = registry.entity(request.params["entity"]).entity
         access = Access(registry, request.actor)
         access.grant(entity.name)
-        projection = parse_projection(request.parameters, entity, registry.model, access, _limits(request))
+        projection = EVERYTHING
+        if request.query_string:
+            projection = parse_projection(request.parameters, entity, registry.model, access, _limits(request))
         reader = Reader(registry, session, access)
         record = await reader.find(entity, request.params["id"])
         if record is None:
             raise NotFound(f"{entity.name} with id {request.params['id']} not found")
-        (shown,) = await reader.show(entity, [record], projection)
-        # Without field permissions all of the raw record is visible, and copying it would be for nothing.
-        restricted = access.grant(entity.name).visible is not None
-        tag = record_tag(reader.visible(entity, record) if restricted else record)
-        return json_response({"data": shown}, headers={"ETag": tag})
+        text = json_text.encode(reader.visible(entity, record))
+        if not reader.shows_as_it_is(entity, projection):
+            (shown,) = await reader.show(entity, [record], projection)
+            return _one_record(json_text.encode(shown), text_tag(text))
+        return _one_record(text, text_tag(text))
 
-    return await request.app.read(work)
+    return await request.app.read(work, request.actor)
 
 
 async def create_record(request: Request) -> Response:
@@ -107,10 +111,15 @@ async def _explanation(request: Request, order: WriteOrder) -> Response:
 
 
 def _answer(written: Written, status: int = 200) -> Response:
-    headers = {"Content-Type": JSON_TYPE, "ETag": written.tag}
+    response = _one_record(written.text, written.tag, status)
     if written.replayed:
-        headers["Idempotency-Replayed"] = "true"
-    return Response(status, b'{"data":%b}' % written.text, headers)
+        response.headers["Idempotency-Replayed"] = "true"
+    return response
+
+
+def _one_record(text: bytes, tag: str, status: int = 200) -> Response:
+    """`text` is the record as JSON."""
+    return Response(status, b'{"data":%b}' % text, {"Content-Type": JSON_TYPE, "ETag": tag})
 
 
 def _limits(request: Request) -> ReadLimits:
@@ -118,14 +127,18 @@ def _limits(request: Request) -> ReadLimits:
     return ReadLimits(limits.max_per_page, limits.include_depth)
 
 
+def _route(method: str, path: str, handler: Handler) -> Route:
+    return Route(method=method, path=path, access=AccessClass.PERMISSION, handler=handler, confirms_caller=True)
+
+
 _COLLECTION = "/api/:app/:entity"
 _RECORD = "/api/:app/:entity/:id"
 
 ROUTES = (
-    Route(method="GET", path=_COLLECTION, access=AccessClass.PERMISSION, handler=list_records),
-    Route(method="POST", path=_COLLECTION, access=AccessClass.PERMISSION, handler=create_record),
-    Route(method="GET", path=_RECORD, access=AccessClass.PERMISSION, handler=get_record),
-    Route(method="PUT", path=_RECORD, access=AccessClass.PERMISSION, handler=update_record),
-    Route(method="PATCH", path=_RECORD, access=AccessClass.PERMISSION, handler=update_record),
-    Route(method="DELETE", path=_RECORD, access=AccessClass.PERMISSION, handler=delete_record),
+    _route("GET", _COLLECTION, list_records),
+    _route("POST", _COLLECTION, create_record),
+    _route("GET", _RECORD, get_record),
+    _route("PUT", _RECORD, update_record),
+    _route("PATCH", _RECORD, update_record),
+    _route("DELETE", _RECORD, delete_record),
 )

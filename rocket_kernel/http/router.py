@@ -47,18 +47,23 @@ class Route:
     access: AccessClass
     handler: Handler
     body: BodyMode = BodyMode.JSON
+    confirms_caller: bool = False
+    """The handler hands `request.actor` to every session it opens (`AppContext.read` and its like), and does nothing
+    that cannot be done again before. So the caller may be known from earlier requests: the session tells whether that
+    still holds. Elsewhere it is found out before the handler runs."""
 
     @property
     def segments(self) -> tuple[str, ...]:
         return tuple(self.path.strip("/").split("/"))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Match:
     route: Route
     params: Mapping[str, str]
 
 
+_FORMS_KEPT = 10_000
 _PARAMETER = ":"
 """Stands for every parameter in a pattern: routes may name the parameters of one path differently."""
 
@@ -68,11 +73,8 @@ class _Pattern:
     segments: tuple[str, ...]
     methods: Mapping[str, Route]
 
-    def fits(self, given: Sequence[str], lowered: Sequence[str]) -> bool:
-        for own, segment, low in zip(self.segments, given, lowered, strict=True):
-            if not segment if own == _PARAMETER else own != low:
-                return False
-        return True
+    def fits(self, form: Sequence[str]) -> bool:
+        return all(part if own == _PARAMETER else own == part for own, part in zip(self.segments, form, strict=True))
 
 
 class Router:
@@ -93,7 +95,8 @@ class Router:
         for segments, methods in ordered:
             self._by_length.setdefault(len(segments), []).append(_Pattern(segments, methods))
         self._words = frozenset(part for segments, _ in ordered for part in segments if part != _PARAMETER)
-        self._found: dict[tuple[str, ...], _Pattern | None] = {}
+        self._found: dict[tuple[str, ...], _Pattern] = {}
+        self._places = {id(route): _places(route) for _, route in self.routes}
 
     def match(self, method: str, raw_path: str) -> Match:
         """`raw_path` is still percent-encoded, so that an encoded slash stays inside its segment.
@@ -105,7 +108,7 @@ class Router:
         route = pattern.methods.get("GET" if method == "HEAD" else method)
         if route is None:
             raise MethodNotAllowed(allowed_methods(pattern.methods))
-        return Match(route, {own[1:]: part for own, part in zip(route.segments, given, strict=True) if own[0] == ":"})
+        return Match(route, {name: given[at] for name, at in self._places[id(route)]})
 
     def allowed(self, raw_path: str) -> list[str]:
         """The methods a path has. Raises NotFound."""
@@ -118,15 +121,24 @@ class Router:
         form = tuple(
             [(low if (low := segment.lower()) in words else _PARAMETER) if segment else segment for segment in given]
         )
-        if form not in self._found:
-            fitting = (pattern for pattern in self._by_length.get(len(form), ()) if pattern.fits(form, form))
-            if len(self._found) > 10_000:
-                self._found.clear()
-            self._found[form] = next(fitting, None)
-        pattern = self._found[form]
+        pattern = self._found.get(form)
         if pattern is None:
-            raise NotFound
+            pattern = self._first_fitting(form)
         return pattern, given
+
+    def _first_fitting(self, form: tuple[str, ...]) -> _Pattern:
+        for pattern in self._by_length.get(len(form), ()):
+            if pattern.fits(form):
+                if len(self._found) > _FORMS_KEPT:
+                    self._found.clear()
+                self._found[form] = pattern
+                return pattern
+        raise NotFound
+
+
+def _places(route: Route) -> tuple[tuple[str, int], ...]:
+    """Each parameter with its place among the segments."""
+    return tuple((part[1:], at) for at, part in enumerate(route.segments) if part.startswith(":"))
 
 
 def split_path(raw_path: str) -> list[str]:

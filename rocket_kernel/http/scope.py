@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any
 from urllib.parse import quote
 
-from rocket_kernel.clock import timestamp_text
 from rocket_kernel.http.messages import Request
 from rocket_kernel.http.trace import trace_id
 from rocket_kernel.kernel import Kernel
@@ -22,7 +21,6 @@ def make_request(kernel: Kernel, scope: Mapping[str, Any], stream: AsyncIterator
         query_string=_query_string(scope),
         headers=headers,
         trace_id=trace_id(headers),
-        now=timestamp_text(kernel.parts.clock.now()),
         peer=client[0] if client else None,
         stream=stream,
     )

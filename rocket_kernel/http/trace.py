@@ -18,7 +18,8 @@ def trace_id(headers: Mapping[str, str]) -> str:
             return to_uuid(given.strip())
         except ValueError:
             pass
-    return _from_traceparent(headers.get("traceparent", "")) or new_uuid()
+    parent = headers.get("traceparent")
+    return (_from_traceparent(parent) if parent is not None else None) or new_uuid()
 
 
 def _from_traceparent(text: str) -> str | None:

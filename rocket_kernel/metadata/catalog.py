@@ -8,11 +8,10 @@ from typing import Any
 from uuid import uuid4
 
 from rocket_kernel.errors import NotFound, ValidationFailed
-from rocket_kernel.metadata.field_types import FieldType
-from rocket_kernel.metadata.kinds import Body, MetadataKind, Stored
+from rocket_kernel.metadata.kinds import Body, Change, MetadataKind, Stored
 from rocket_kernel.metadata.model import ENTITIES, RELATIONS, Model
 from rocket_kernel.store.columns import Table
-from rocket_kernel.store.migrate import apply_table
+from rocket_kernel.store.migrate import apply_table, empty_column
 from rocket_kernel.store.protocol import Session, Transaction
 from rocket_kernel.store.table_rows import TableRows
 
@@ -27,9 +26,9 @@ class Kinds:
         return next((kind for kind in self.ordered if kind.name == name), None)
 
 
-async def load_model(session: Session, kinds: Kinds, types: Mapping[str, FieldType]) -> Model:
-    """Everything stored -> Model. Raises ValidationFailed for a definition that can no longer be read."""
-    model = Model(types)
+async def load_model(session: Session, kinds: Kinds, empty: Model) -> Model:
+    """`empty` with everything stored. Raises ValidationFailed for a definition that can no longer be read."""
+    model = empty
     for kind in kinds.ordered:
         load = kind.load or kind.parse
         for row in await TableRows(kind.table).select(session, order_by=kind.order_by):
@@ -64,12 +63,16 @@ class Catalog:
         """Raises ValidationFailed or Conflict; then the caller's savepoint or transaction must be undone."""
         item = kind.parse(body, self.model)
         kind.check(item, None, self.model)
-        row = {**kind.row(item), "created_at": self.now, "updated_at": self.now}
+        row = {**kind.row(item), **kind.generate(), "created_at": self.now, "updated_at": self.now}
         if kind.key == "id":
             row["id"] = str(uuid4())
+        if kind.ordinal is not None:
+            taken = [stored.row[kind.ordinal] for stored in self.model.of(kind.name).values()]
+            row[kind.ordinal] = 1 + max(taken, default=0)
         stored_row = await TableRows(kind.table).insert(self.tx, row)
         stored = Stored(stored_row[kind.key], item, stored_row)
         self.model = self.model.including(kind.name, stored)
+        await self._tell(kind, None, stored)
         await self._migrate(kind.tables(item, self.model), kind, item)
         return stored
 
@@ -83,7 +86,7 @@ class Catalog:
             body = {**body, "name": former.key}
         item = kind.parse(body, self.model if kind.name != ENTITIES else others)
         kind.check(item, former.item, others)
-        row = {**kind.row(item), "updated_at": self.now}
+        row = {**kind.row(item), **kind.revise(item, former), "updated_at": self.now}
         rows = TableRows(kind.table)
         await rows.update(self.tx, {kind.key: former.key}, row)
         stored_row = await rows.first(self.tx, {kind.key: former.key})
@@ -93,9 +96,24 @@ class Catalog:
         self.model = others.including(kind.name, stored)
         if kind.name == ENTITIES:
             self._check_uses(former, stored)
+        await self._tell(kind, former, stored)
         await self._migrate(kind.tables(item, self.model), kind, item)
         await self._migrate(kind.tables_without(former.item, self.model), kind, item)
+        # After the migration, which tells better what is wrong with values that were hidden so far.
+        for table, column in kind.emptied(item, former.item):
+            await empty_column(self.tx, table, column)
         return stored
+
+    async def change_columns(self, kind: MetadataKind[Any], key: str, values: Mapping[str, Any]) -> Stored[Any]:
+        """Set columns of an item that is not judged again, such as what only the engine sets. Raises NotFound."""
+        stored = stored_item(kind, key, self.model)
+        changed = {**values, "updated_at": self.now}
+        await TableRows(kind.table).update(self.tx, {kind.key: stored.key}, changed)
+        row = {**stored.row, **changed}
+        again = Stored(stored.key, (kind.load or kind.parse)(kind.body(row), self.model), row)
+        self.model = self.model.including(kind.name, again)
+        await self._tell(kind, stored, again)
+        return again
 
     async def remove(self, kind: MetadataKind[Any], key: str) -> Stored[Any]:
         """Delete an item, with an entity also what belongs to it. Tables and data stay. Raises NotFound."""
@@ -104,6 +122,7 @@ class Catalog:
         gone.append((kind, stored.item))
         await TableRows(kind.table).delete(self.tx, {kind.key: stored.key})
         self.model = self.model.without(kind.name, stored.key)
+        await self._tell(kind, stored, None)
         for gone_kind, item in gone:
             await self._migrate(gone_kind.tables_without(item, self.model), gone_kind, item)
         return stored
@@ -120,17 +139,15 @@ class Catalog:
                 if kind.orphaned is None:
                     await TableRows(kind.table).delete(self.tx, {kind.key: stored.key})
                     self.model = self.model.without(kind.name, stored.key)
+                    await self._tell(kind, stored, None)
                     gone.append((kind, stored.item))
                 elif values := kind.orphaned(stored.item):
-                    await self._change_columns(kind, stored, values)
+                    await self.change_columns(kind, stored.key, values)
         return gone
 
-    async def _change_columns(self, kind: MetadataKind[Any], stored: Stored[Any], values: Mapping[str, Any]) -> None:
-        rows = TableRows(kind.table)
-        await rows.update(self.tx, {kind.key: stored.key}, {**values, "updated_at": self.now})
-        row = {**stored.row, **values, "updated_at": self.now}
-        item = (kind.load or kind.parse)(kind.body(row), self.model)
-        self.model = self.model.including(kind.name, Stored(stored.key, item, row))
+    async def _tell(self, kind: MetadataKind[Any], former: Stored[Any] | None, stored: Stored[Any] | None) -> None:
+        if kind.changed is not None:
+            await kind.changed(Change(self.tx, self.now, former, stored))
 
     def _check_uses(self, former: Stored[Any], stored: Stored[Any]) -> None:
         """A field that something else builds on must stay, and every relation must still fit the entity."""

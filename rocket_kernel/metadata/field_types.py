@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from types import MappingProxyType
@@ -10,6 +10,7 @@ from typing import Any
 
 from rocket_kernel.metadata import convert
 from rocket_kernel.store.columns import ColumnType, Storage
+from rocket_kernel.store.protocol import Session
 
 EQUALITY = frozenset({"eq", "neq", "in", "not_in", "is_null"})
 ORDER = frozenset({"gt", "gte", "lt", "lte", "between"})
@@ -32,6 +33,20 @@ class FieldType:
     operators: frozenset[str]
     order_key: Callable[[Any], Any] = lambda value: value
     sortable: bool = True
+    member: str | None = None
+    """Of a type whose storage is JSON: its values are objects that compare by this member, a text.
+
+    Then `read_filter` and `order_key` deal with such objects, too.
+    """
+    indexed: bool = False
+    """Fields of this type get an index."""
+    keep: Callable[[Any], Any] | None = None
+    """Wire value -> what is stored of it; None stores it as it is."""
+    show: Callable[[Any, str], Any] | None = None
+    """What is stored, and the name of the app -> wire value; None where they are the same. Must bear any old value."""
+    look_up: Callable[[Session, Collection[Any]], Awaitable[Mapping[Any, Any]]] | None = None
+    """Of a type whose values name something stored elsewhere: values as `read` gives them -> by `order_key`, those that
+    are there, complete. For rows that run through no pipeline, such as sample data of an import."""
     same_as: str = ""
     """The type this one is another spelling of; relations and migrations treat the two as one."""
 
@@ -40,7 +55,7 @@ class FieldType:
         return self.same_as or self.name
 
     def column_type(self, precision: int | None) -> ColumnType:
-        return ColumnType(self.storage, precision if self.storage is Storage.DECIMAL else None)
+        return ColumnType(self.storage, precision if self.storage is Storage.DECIMAL else None, self.member)
 
 
 def _simple(function: Callable[[Any], Any]) -> Callable[[Any, int | None], Any]:

@@ -28,11 +28,10 @@ class Hop:
     join_other: str = ""
 
     @property
-    def named_field(self) -> tuple[str, str]:
-        """Entity and field that hold the reference; () of many_to_many is the origin's own key."""
-        if self.relation.many_to_many:
-            return self.origin, self.own_field
-        return (self.target, self.other_field) if self.forward else (self.origin, self.own_field)
+    def named_fields(self) -> tuple[tuple[str, str], tuple[str, str]]:
+        """Entity and field of both ends that meet, the one that holds the reference first."""
+        own, other = (self.origin, self.own_field), (self.target, self.other_field)
+        return (other, own) if self.forward else (own, other)
 
 
 def resolve_key(key: str, entity: str, relations: Iterable[Relation], primary_keys: dict[str, str]) -> Hop | None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rocket_kernel.errors import Conflict
-from rocket_kernel.metadata.entity import Entity, parse_entity
+from rocket_kernel.metadata.entity import DELETED_AT, Entity, parse_entity
 from rocket_kernel.metadata.field import refuse, shown
 from rocket_kernel.metadata.kinds import MetadataKind
 from rocket_kernel.metadata.model import ENTITIES, RELATIONS, Model
@@ -82,6 +82,12 @@ def _joined(row: Mapping[str, Any], definition: Mapping[str, Any]) -> Mapping[st
     return {**definition, **row}
 
 
+def _emptied(entity: Entity, former: Entity) -> Iterable[tuple[str, str]]:
+    """Without soft delete all rows live, and go on living when it is switched on again."""
+    if former.soft_delete and not entity.soft_delete and entity.table == former.table:
+        yield entity.table, DELETED_AT
+
+
 def _check_relation(relation: Relation, former: Relation | None, model: Model) -> None:
     if former is None and relation.name in model.relations:
         raise Conflict(f"Relation already exists: {relation.name}")
@@ -135,6 +141,7 @@ ENTITY_KIND: MetadataKind[Entity] = MetadataKind(
     check=_check_entity,
     tables=_entity_tables,
     backfill=_entity_backfill,
+    emptied=_emptied,
     entities=lambda entity: (entity.name,),
     answer=lambda row, entity: _joined(row, entity.definition),
     readers="authenticated",

@@ -6,7 +6,7 @@ with an entity. Entities and relations are declared here like the kinds of any p
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
@@ -15,6 +15,7 @@ from rocket_kernel.store.columns import Table
 
 if TYPE_CHECKING:
     from rocket_kernel.metadata.model import Model
+    from rocket_kernel.store.protocol import Transaction
 
 T = TypeVar("T")
 Body = Mapping[str, Any]
@@ -39,6 +40,16 @@ class Stored(Generic[T]):
     key: str
     item: T
     row: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Change(Generic[T]):
+    """One item that was created (no `former`), changed, or removed (no `stored`), inside the transaction that does so."""
+
+    tx: Transaction
+    now: str
+    former: Stored[T] | None
+    stored: Stored[T] | None
 
 
 def _no_tables(_item: Any, _model: Model) -> Sequence[Table]:
@@ -82,6 +93,14 @@ class MetadataKind(Generic[T]):
     """A stored row -> the body `parse` takes."""
     row: Callable[[T], Mapping[str, Any]]
     """Column values to store; without id and timestamps."""
+    ordinal: str | None = None
+    """A column that numbers the items in the order of their creation, where the time of it is not fine enough."""
+    generate: Callable[[], Mapping[str, Any]] = dict
+    """Further column values of a new item, which no client ever gives, such as a secret."""
+    revise: Callable[[T, Stored[T]], Mapping[str, Any]] = lambda _item, _former: {}
+    """`(item, what it takes the place of)`: further column values, such as a version."""
+    changed: Callable[[Change[T]], Awaitable[None]] | None = None
+    """Called when a row has just been stored or is gone: keeps other rows in step. Raising refuses the change."""
     identity: Callable[[T], Hashable]
     """Two items with one identity are the same item for an import."""
     value: Callable[[T], object]
@@ -97,6 +116,8 @@ class MetadataKind(Generic[T]):
     """Tables that change when the item goes; `model` no longer holds it."""
     backfill: Callable[[T, str], Mapping[str, Any]] = lambda _item, _table: {}
     """Wire values that existing rows of a table get in columns that are added."""
+    emptied: Callable[[T, T], Iterable[tuple[str, str]]] = lambda _item, _former: ()
+    """`(item, what it takes the place of)`: tables and columns of them whose values go when the item comes in force."""
     uses_field: Callable[[T, str, str], str | None] = _no_use
     """`(item, entity, field)`: words such as `relation lines` when the item would break without the field."""
     entities: Callable[[T], tuple[str, ...]] = lambda _item: ()

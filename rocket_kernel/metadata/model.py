@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rocket_kernel.metadata.entity import Entity
 from rocket_kernel.metadata.field_types import BUILT_IN, FieldType
 from rocket_kernel.metadata.hops import Hop, make_hop, resolve_key, resolve_written_key
 from rocket_kernel.metadata.kinds import Stored
 from rocket_kernel.metadata.relation import Relation
+
+if TYPE_CHECKING:
+    from rocket_kernel.actions import ActionType
+    from rocket_kernel.expressions.functions import Function
 
 ENTITIES = "entities"
 RELATIONS = "relations"
@@ -23,6 +27,10 @@ class Model:
 
     types: Mapping[str, FieldType] = field(default_factory=lambda: BUILT_IN)
     items: Mapping[str, Mapping[str, Stored[Any]]] = field(default_factory=dict)
+    actions: Mapping[str, ActionType] = field(default_factory=dict)
+    """Actions that reach outside, by the type that definitions give."""
+    functions: Mapping[str, Function] = field(default_factory=dict)
+    """Functions of plugins that expressions may call, by name."""
     entities: Mapping[str, Entity] = field(init=False)
     relations: Mapping[str, Relation] = field(init=False)
     """Sorted by name, because the first relation by name wins where a key fits several."""
@@ -43,11 +51,11 @@ class Model:
 
     def including(self, kind: str, stored: Stored[Any]) -> Model:
         changed = {**self.of(kind), stored.key: stored}
-        return Model(self.types, MappingProxyType({**self.items, kind: MappingProxyType(changed)}))
+        return replace(self, items=MappingProxyType({**self.items, kind: MappingProxyType(changed)}))
 
     def without(self, kind: str, key: str) -> Model:
         changed = {name: stored for name, stored in self.of(kind).items() if name != key}
-        return Model(self.types, MappingProxyType({**self.items, kind: MappingProxyType(changed)}))
+        return replace(self, items=MappingProxyType({**self.items, kind: MappingProxyType(changed)}))
 
     def hop(self, entity: str, key: str) -> Hop | None:
         """The relation a key names on an entity, by the four rules of contract §3.5."""

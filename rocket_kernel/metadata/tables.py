@@ -54,7 +54,7 @@ def _key_type(entity: Entity) -> ColumnType:
 
 def _indexes(entity: Entity, relations: Iterable[Relation]) -> Iterable[Index]:
     unique = {field.name for field in entity.fields.values() if field.unique}
-    referring: set[str] = set()
+    referring = {field.name for field in entity.fields.values() if field.type.indexed}
     for relation in relations:
         if relation.target == entity.name and relation.target_key:
             referring.add(relation.target_key)

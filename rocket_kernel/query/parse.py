@@ -97,18 +97,11 @@ def _walk(
             break
         if position >= MAX_HOPS:
             raise InvalidPayload(f"Filter path too long: {key} (max {MAX_HOPS} relations)")
-        _require_walk(hop, access)
+        if access is not None:
+            access.require_walk(hop)
         _, node = node.related.setdefault(segment, (hop, _PathNode()))
         at = model.entities[hop.target]
     raise UnknownField(f"Unknown filter field: {key}")
-
-
-def _require_walk(hop: Hop, access: Access | None) -> None:
-    """The caller must be allowed to read the other entity, and to name the field that refers."""
-    if access is None:
-        return
-    access.grant(hop.target)
-    access.require_nameable(*hop.named_field)
 
 
 def _parse_sort(text: str | None, entity: Entity, model: Model, access: Access) -> tuple[SortKey, ...]:
@@ -130,7 +123,7 @@ def _parse_sort_key(key: str, entity: Entity, model: Model, access: Access) -> S
         hop = model.hop(at.name, segment)
         if hop is None or hop.many:
             raise unknown
-        _require_walk(hop, access)
+        access.require_walk(hop)
         hops.append(hop)
         at = model.entities[hop.target]
     found = at.fields.get(last)
@@ -156,7 +149,7 @@ def parse_includes(
             hop = model.hop(at.name, segment)
             if hop is None:
                 raise UnknownField(f"Unknown include: {segment}")
-            _require_walk(hop, access)
+            access.require_walk(hop)
             level = level.setdefault(segment, _IncludeNode(hop)).children
             at = model.entities[hop.target]
     return MappingProxyType(dict(_frozen(tree)))

@@ -7,10 +7,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from rocket_kernel.metadata.entity import DELETED_AT, Entity
-from rocket_kernel.metadata.hops import Hop
 from rocket_kernel.metadata.registry import Registry
 from rocket_kernel.query.access import Access
-from rocket_kernel.query.records import Record, count_records, fetch_records, fetch_related, find_record
+from rocket_kernel.query.memory import holds
+from rocket_kernel.query.records import (
+    Record,
+    count_records,
+    fetch_records,
+    fetch_related,
+    find_record,
+    key_condition,
+)
 from rocket_kernel.query.values import Include, ListQuery, Projection
 from rocket_kernel.store.protocol import Session
 
@@ -19,7 +26,7 @@ EVERYTHING = Projection()
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """Reads of one request: one session, one registry, one caller."""
+    """Reads of one request: one session, one registry, one caller. `Reader(registry, session, access)`."""
 
     registry: Registry
     session: Session
@@ -51,7 +58,7 @@ class Reader:
         self, entity: Entity, records: Sequence[Record], projection: Projection = EVERYTHING
     ) -> list[Record]:
         """Raw records -> what the answer shows of them, eager relations and requested includes added."""
-        if projection.fields is None and self.access.grant(entity.name).visible is None:
+        if projection.fields is None and not self._restricts(entity):
             shown = [record.copy() for record in records]
         else:
             shown = [self.visible(entity, record, projection.fields) for record in records]
@@ -66,31 +73,52 @@ class Reader:
             await self._attach(key, include, records, shown)
         return shown
 
+    def shows_as_it_is(self, entity: Entity, projection: Projection) -> bool:
+        """Whether `show` gives nothing but the visible part of a record."""
+        if projection.fields is not None or projection.includes or entity.shows_deleted_at:
+            return False
+        return not self._eager(entity, projection)
+
     def visible(self, entity: Entity, record: Mapping[str, Any], fields: frozenset[str] | None = None) -> Record:
         """A copy of a raw record without the fields that are hidden from the caller or not asked for."""
-        grant = self.access.grant(entity.name)
-        if fields is None and grant.visible is None:
+        allowed = self.access.readable_fields(entity.name, record) if self._restricts(entity) else None
+        if fields is not None:
+            allowed = fields if allowed is None else allowed & fields
+        if allowed is None:
             return dict(record)
-        allowed = grant.visible(record) | {entity.primary_key.field} if grant.visible else None
-        return {
-            name: record[name]
-            for name in entity.fields
-            if (allowed is None or name in allowed) and (fields is None or name in fields)
-        }
+        return {name: record[name] for name in entity.fields if name in allowed}
+
+    async def shows(self, entity: Entity, record: Mapping[str, Any], *, stored: bool = True) -> bool:
+        """Whether a complete record is one that the caller may read.
+
+        `stored`: it is the row as the session sees it. Conditions on related rows can be asked of such only; of
+        another record they count as not fulfilled.
+        """
+        if not self.access.may_read(entity.name):
+            return False
+        condition = self.access.condition(entity.name)
+        if condition is None:
+            return True
+        try:
+            return holds(condition, record)
+        except TypeError:  # it walks a relation
+            if not stored:
+                return False
+        where = key_condition(entity, record[entity.primary_key.field])
+        return bool(await fetch_records(self.session, self.registry, entity.name, self.access, where=where, limit=1))
+
+    def _restricts(self, entity: Entity) -> bool:
+        return self.access.grant(entity.name).visible is not None
 
     def _eager(self, entity: Entity, projection: Projection) -> dict[str, Include]:
         hops = self.registry.model.source_hops(entity.name)
         return {
             hop.relation.name: Include(hop)
             for hop in hops
-            if hop.relation.fetch == "eager" and hop.relation.name not in projection.includes and self._may_walk(hop)
+            if hop.relation.fetch == "eager"
+            and hop.relation.name not in projection.includes
+            and self.access.may_walk(hop)
         }
-
-    def _may_walk(self, hop: Hop) -> bool:
-        if not self.access.may_read(hop.target):
-            return False
-        entity, name = hop.named_field
-        return name not in self.access.grant(entity).unnameable
 
     async def _attach(self, key: str, include: Include, owners: Sequence[Record], shown: Sequence[Record]) -> None:
         """Load one include for all owners with one statement a level, and put it under `key`."""

@@ -38,12 +38,33 @@ class QueryCompiler:
         """Append the conditions of rows that are live, shown to the caller and satisfy `extra`."""
         shape = self.shape(entity)
         live = shape.live(alias)
-        conditions = [part for part in (self.scope.condition(entity), *extra) if part is not None]
+        own = self.scope.condition(entity)
         pieces: list[Callable[[], None]] = []
         if live:
             pieces.append(lambda: self._add(live))
-        pieces.extend(self._piece(condition, shape, alias) for condition in conditions)
+        if own is not None:
+            pieces.append(lambda: self._scoped(own, shape, alias))
+        pieces.extend(self._piece(condition, shape, alias) for condition in extra if condition is not None)
         self._joined(pieces, prefix=prefix)
+
+    def _scoped(self, condition: Filter, shape: Shape, alias: str) -> None:
+        """A row condition of the caller. Placeholders are numbered, so its text depends on how many there are."""
+        builder = self.builder
+        start, aliases = len(builder.params), self._aliases
+        place = (alias, start)
+        known = shape.known(place, condition)
+        if known is not None:
+            builder.params.extend(known.params)
+            self._add(known.text)
+            return
+        self.builder = SqlBuilder(builder.dialect)
+        self.builder.params = builder.params
+        self.condition(condition, shape, alias)
+        text = self.builder.text()
+        self.builder = builder
+        self._add(text)
+        if self._aliases == aliases:  # otherwise it holds names of tables that are counted through the statement
+            shape.remember(place, condition, text, builder.params[start:])
 
     def order_by(self, entity: str, alias: str, sort: Sequence[SortKey] = ()) -> None:
         """Append ORDER BY with the primary key as the last term."""

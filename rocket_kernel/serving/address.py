@@ -6,6 +6,7 @@ import socket
 from dataclasses import dataclass
 from ipaddress import ip_address
 
+from rocket_kernel.config import Config
 from rocket_kernel.errors import StartupError
 
 
@@ -26,6 +27,22 @@ class Address:
 
     def __str__(self) -> str:
         return f"[{self.ip}]:{self.port}" if ":" in self.ip else f"{self.ip}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """Where a server is about to listen, and what its operator has allowed."""
+
+    address: Address
+    allow_default_passwords: bool = False
+
+
+def listens_beyond_loopback(config: Config) -> bool:
+    """Whether a server of this configuration can be reached from other machines. May wait for a name server."""
+    try:
+        return not resolve(config.server.host, config.server.port).is_loopback
+    except StartupError:
+        return True
 
 
 def resolve(host: str, port: int) -> Address:

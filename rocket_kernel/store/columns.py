@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -38,6 +38,8 @@ class ColumnType:
     storage: Storage
     precision: int | None = None
     """Fraction digits of a DECIMAL; None keeps the digits given."""
+    member: str | None = field(default=None, compare=False)
+    """Of a JSON: it holds objects that compare by this member, a text. How they are kept is not changed by it."""
 
     def __str__(self) -> str:
         return self.storage.value if self.precision is None else f"{self.storage.value}({self.precision})"

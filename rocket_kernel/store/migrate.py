@@ -15,7 +15,14 @@ from rocket_kernel.store.names import distinct_index_name
 from rocket_kernel.store.plan import ColumnTypeDiffers, DuplicateValues, PrimaryKeyDiffers, plan_table
 from rocket_kernel.store.protocol import Transaction
 
-__all__ = ["ColumnTypeDiffers", "DuplicateValues", "PrimaryKeyDiffers", "advance_identity", "apply_table"]
+__all__ = [
+    "ColumnTypeDiffers",
+    "DuplicateValues",
+    "PrimaryKeyDiffers",
+    "advance_identity",
+    "apply_table",
+    "empty_column",
+]
 
 _NOTHING: Mapping[str, object] = MappingProxyType({})
 
@@ -50,6 +57,12 @@ async def advance_identity(tx: Transaction, table: Table) -> None:
         if column.identity:
             for statement in tx.dialect.advance_identity(table.name, column.name):
                 await tx.fetch(statement)
+
+
+async def empty_column(tx: Transaction, table: str, column: str) -> None:
+    """No row has a value in the column any more."""
+    name = tx.dialect.quote(column)
+    await tx.execute(f"UPDATE {tx.dialect.quote(table)} SET {name} = NULL WHERE {name} IS NOT NULL")
 
 
 @dataclass(slots=True)

@@ -28,6 +28,21 @@ def index_names(table: str, *columns: str) -> tuple[str, str]:
     return name, distinct_index_name(name, table)
 
 
+def key_name(table: str) -> str:
+    """Of a table's primary key. A database may keep it among the tables, none of which may have a dot in its name."""
+    return _shortened(f"key.{table}")
+
+
+def key_names(table: str) -> tuple[str, str]:
+    """The names a primary key can bear; the second is that of a table which was not made by us."""
+    return key_name(table), f"{table}_pkey"
+
+
+def counter_name(table: str, column: str) -> str:
+    """Of what hands out numbers for an identity column; kept among the tables like a primary key."""
+    return _shortened(f"counter.{table}.{column}")
+
+
 def indexed_column(index: str, table: str, columns: Iterable[str]) -> str | None:
     """Which of the columns a single-column index with this name covers."""
     for column in columns:

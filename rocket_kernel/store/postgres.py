@@ -61,7 +61,7 @@ class PostgresServer:
 
     async def drop_database(self, name: str) -> None:
         for store in [store for store, database in self._stores.items() if database == name]:
-            await self._close(store)
+            await store.close()
         async with self._managing(dropping=name) as connection:
             await connection.execute(f"DROP DATABASE IF EXISTS {_quoted(name)} WITH (FORCE)")
 
@@ -83,7 +83,11 @@ class PostgresServer:
                 reset=_leave_as_it_is,
             )
         store = PostgresStore(
-            pool, self._traits.dialect, pooled=self._traits.pooled, acquire_timeout_s=self.acquire_timeout_s
+            pool,
+            self._traits.dialect,
+            pooled=self._traits.pooled,
+            acquire_timeout_s=self.acquire_timeout_s,
+            on_closed=self._stores.pop,
         )
         self._stores[store] = name
         return store
@@ -93,7 +97,7 @@ class PostgresServer:
 
     async def close(self) -> None:
         for store in list(self._stores):
-            await self._close(store)
+            await store.close()
 
     @asynccontextmanager
     async def _exclusive(self, name: str) -> AsyncIterator[bool]:
@@ -108,10 +112,6 @@ class PostgresServer:
             yield had
         finally:
             await self._disconnect(connection)
-
-    async def _close(self, store: PostgresStore) -> None:
-        self._stores.pop(store, None)
-        await store.close()
 
     @asynccontextmanager
     async def _managing(self, *, dropping: str | None = None) -> AsyncIterator[Connection]:

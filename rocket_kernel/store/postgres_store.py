@@ -9,6 +9,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from rocket_kernel.errors import InternalError, RocketError
+from rocket_kernel.store.close_once import CloseOnce
 from rocket_kernel.store.dialects.base import Dialect
 from rocket_kernel.store.failures import translated
 from rocket_kernel.store.protocol import Check, Row, Session, Stale, Transaction
@@ -114,8 +115,18 @@ class PostgresSession:
 
 
 class PostgresStore:
-    def __init__(self, pool: Pool, dialect: Dialect, *, pooled: bool, acquire_timeout_s: float) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        dialect: Dialect,
+        *,
+        pooled: bool,
+        acquire_timeout_s: float,
+        on_closed: Callable[[PostgresStore], object],
+    ) -> None:
         self.dialect = dialect
+        self._on_closed = on_closed
+        self._close_once = CloseOnce(self._close)
         self._pool = pool
         self._pooled = pooled
         self._acquire_timeout_s = acquire_timeout_s
@@ -148,11 +159,16 @@ class PostgresStore:
 
     async def close(self) -> None:
         """Sessions still running after a while end with ConnectionLost."""
+        await self._close_once()
+
+    async def _close(self) -> None:
         try:
             async with asyncio.timeout(_CLOSE_LIMIT_S):
                 await self._pool.close()
         except TimeoutError:
             self._pool.terminate()
+        finally:
+            self._on_closed(self)
 
     @asynccontextmanager
     async def _transaction(

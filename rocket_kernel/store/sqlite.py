@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from contextvars import copy_context
 from functools import partial
+from io import FileIO
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,6 +21,7 @@ from rocket_kernel.errors import (
     Unavailable,
     ValidationFailed,
 )
+from rocket_kernel.store.close_once import CloseOnce
 from rocket_kernel.store.dialects.sqlite import SqliteDialect
 from rocket_kernel.store.failures import translated
 from rocket_kernel.store.file_lock import hold_file_lock
@@ -66,7 +68,7 @@ class SqliteServer:
     async def drop_database(self, name: str) -> None:
         path = self._path(name)
         for store in [store for store in self._stores if store.path == path]:
-            await self._close(store)
+            await store.close()
         with translated():
             await asyncio.to_thread(_remove, path)
 
@@ -80,28 +82,27 @@ class SqliteServer:
             synchronous=self._synchronous,
             acquire_timeout_s=self._acquire_timeout_s,
             write_timeout_s=self._write_timeout_s,
+            on_closed=self._stores.discard,
         )
         self._stores.add(store)
         return store
 
     @asynccontextmanager
     async def exclusive(self, name: str) -> AsyncIterator[bool]:
-        path = self._path(name).with_suffix(".lock")
-        with translated():
-            lock = await asyncio.to_thread(hold_file_lock, path)
+        taking = asyncio.create_task(asyncio.to_thread(hold_file_lock, self._path(name).with_suffix(".lock")))
         try:
+            with translated():
+                lock = await asyncio.shield(taking)
             yield lock is not None
         finally:
-            if lock is not None:
-                lock.close()
+            if taking.done():
+                _let_go(taking)
+            else:  # the caller went away, and the thread may still get the lock
+                taking.add_done_callback(_let_go)
 
     async def close(self) -> None:
         for store in list(self._stores):
-            await self._close(store)
-
-    async def _close(self, store: SqliteStore) -> None:
-        self._stores.discard(store)
-        await store.close()
+            await store.close()
 
     def _path(self, name: str) -> Path:
         if not name.replace("-", "_").isidentifier() or not name.isascii():
@@ -113,20 +114,33 @@ class SqliteStore:
     dialect = SqliteDialect()
 
     def __init__(
-        self, path: Path, *, readers: int, synchronous: str, acquire_timeout_s: float, write_timeout_s: float
+        self,
+        path: Path,
+        *,
+        readers: int,
+        synchronous: str,
+        acquire_timeout_s: float,
+        write_timeout_s: float,
+        on_closed: Callable[[SqliteStore], None],
     ) -> None:
         self.path = path
+        self._on_closed = on_closed
         self._connect = partial(SqliteConnection.open, path, synchronous=synchronous, busy_timeout_s=write_timeout_s)
         self._acquire_timeout_s = acquire_timeout_s
         self._free_readers = asyncio.Semaphore(readers)
         self._idle_readers: list[SqliteConnection] = []
         self._readers: set[SqliteConnection] = set()
-        self._writer = GroupWriter(partial(self._opened, read_only=False), self.dialect, timeout_s=write_timeout_s)
         self._inline = InlineReader(
             partial(connect, path, read_only=True, synchronous=synchronous, busy_timeout_s=write_timeout_s),
             self.dialect,
         )
-        self._closed = False
+        self._writer = GroupWriter(
+            partial(self._opened, read_only=False),
+            self.dialect,
+            timeout_s=write_timeout_s,
+            on_committed=self._inline.expect_change,
+        )
+        self._close_once = CloseOnce(self._close)
 
     @asynccontextmanager
     async def read(self, *, snapshot: bool = True) -> AsyncIterator[Session]:
@@ -165,18 +179,25 @@ class SqliteStore:
 
     async def close(self) -> None:
         """Sessions still running end with ConnectionLost."""
-        if self._closed:
-            return
-        self._closed = True
-        self._inline.close()
-        for connection in list(self._readers):
+        await self._close_once()
+
+    @property
+    def _closed(self) -> bool:
+        return self._close_once.begun
+
+    async def _close(self) -> None:
+        try:
+            self._inline.close()
+            for connection in list(self._readers):
+                with suppress(RocketError), translated():
+                    await connection.close()
+            self._readers.clear()
+            self._idle_readers.clear()
+            # The last connection to close folds the log into the file, which a reader may not do.
             with suppress(RocketError), translated():
-                await connection.close()
-        self._readers.clear()
-        self._idle_readers.clear()
-        # The last connection to close folds the log into the file, which a reader may not do.
-        with suppress(RocketError), translated():
-            await self._writer.close()
+                await self._writer.close()
+        finally:
+            self._on_closed(self)
 
     async def _open_reader(self) -> SqliteConnection:
         connection = await self._opened(read_only=True)
@@ -239,6 +260,11 @@ class _Unversioned(InlineSession):
 
     async def version(self) -> None:
         return None
+
+
+def _let_go(taking: asyncio.Task[FileIO | None]) -> None:
+    if not taking.cancelled() and taking.exception() is None and (lock := taking.result()) is not None:
+        lock.close()
 
 
 def _create(path: Path) -> None:

@@ -32,6 +32,8 @@ class SqliteConnection(aiosqlite.Connection):
     def __init__(self, path: Path, *, read_only: bool, synchronous: str, busy_timeout_s: float) -> None:
         connector = partial(connect, path, read_only=read_only, synchronous=synchronous, busy_timeout_s=busy_timeout_s)
         super().__init__(connector, iter_chunk_size=64)
+        self.closing = False
+        """Set before the thread closes it: what runs meanwhile on another thread would meet freed memory."""
         # A process that dies of an error at start must not hang on a connection nobody closed.
         self._thread.daemon = True
 
@@ -42,24 +44,27 @@ class SqliteConnection(aiosqlite.Connection):
             _ = await connection
         return connection
 
+    async def close(self) -> None:
+        """What has been handed over still runs; from this moment on nothing else does, and nobody has it inline."""
+        self.closing = True
+        await super().close()
+
     async def run(self, work: Callable[[sqlite3.Connection], T], *, interruptible: bool = True) -> T:
         """The result of `work`. When the waiting task is cancelled, the statement in progress is interrupted."""
-        if self._connection is None:
-            raise ConnectionLost
-        connection = self._connection
+        connection = self.inline
         try:
             with translated():
                 result: T = await self._execute(work, connection)  # type: ignore[no-untyped-call]  # the driver has none
                 return result
         except asyncio.CancelledError:
-            if interruptible:
+            if interruptible and not self.closing:
                 connection.interrupt()
             raise
 
     @property
     def inline(self) -> sqlite3.Connection:
         """For statements on the caller's thread, while nothing is handed over and nobody else has the connection."""
-        if self._connection is None:
+        if self._connection is None or self.closing:
             raise ConnectionLost
         return self._connection
 

@@ -61,6 +61,9 @@ class InlineSession:
             raise InternalError("the session was used after its block")
         return self._connection
 
+    def _in_transaction(self) -> bool:
+        return self._connection.in_transaction
+
     async def fetch(self, sql: str, params: Sequence[object] = ()) -> list[Row]:
         with translated():
             return self._usable().execute(sql, params).fetchall()
@@ -93,7 +96,7 @@ class InlineSession:
         try:
             yield
         except BaseException:
-            if self._connection.in_transaction:
+            if self._in_transaction():
                 await self.execute(f"ROLLBACK TO {name}")
                 await self.execute(f"RELEASE {name}")
             raise
@@ -105,9 +108,12 @@ class _GuardedSession(InlineSession):
 
     __slots__ = ("_pace",)
 
-    def __init__(self, connection: sqlite3.Connection, dialect: Dialect, pace: Pace, *, serial: int) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, dialect: Dialect, pace: Pace, *, serial: int, version: Hashable
+    ) -> None:
         super().__init__(connection, dialect, serial=serial)
         self._pace = pace
+        self._version = version
 
     async def fetch(self, sql: str, params: Sequence[object] = ()) -> list[Row]:
         if self._pace.is_slow(sql):
@@ -128,7 +134,12 @@ def was_cut_off(error: Exception) -> bool:
 
 
 class InlineReader:
-    """One read-only connection that belongs to the event loop's thread."""
+    """One read-only connection that belongs to the event loop's thread.
+
+    Where nothing has been committed since the last read, a transaction would only repeat what is known: its statements
+    run by themselves, and one look at the version afterwards tells whether all of them saw the same snapshot, the one
+    for which the check held. If not, the read is done again, in a transaction.
+    """
 
     def __init__(self, connect: Callable[..., sqlite3.Connection], dialect: Dialect) -> None:
         self._connect = connect
@@ -137,6 +148,7 @@ class InlineReader:
         self._serial = next(_serials)
         self._pace = Pace(FIRST_S)
         self._held: tuple[Hashable, Check] | None = None
+        """A check that held, and the version of the database at which it did."""
 
     def run(self, work: Work[T], check: Check | None) -> T:
         """The result of a read inside one snapshot. Raises Stale, and TooSlow; then nothing has happened."""
@@ -144,14 +156,45 @@ class InlineReader:
             connection = self._connection or self._open()
         except RocketError as error:
             raise TooSlow from error
-        session = _GuardedSession(connection, self._dialect, self._pace, serial=self._serial)
+        held, self._held = self._held, None
+        if held is None or held[1] != check:
+            return self._run_in_snapshot(work, check, connection)
+        session = _GuardedSession(connection, self._dialect, self._pace, serial=self._serial, version=held[0])
+        try:
+            result = self._run_paced(work, session)
+        except RocketError:
+            if self._version(connection) == held[0]:
+                self._held = held
+                raise
+        else:
+            if self._version(connection) == held[0]:
+                self._held = held
+                return result
+        return self._run_in_snapshot(work, check, connection)
+
+    def expect_change(self) -> None:
+        """Something has been committed: a read that takes nothing for granted is the shorter way. From any thread."""
+        self._held = None
+
+    def _run_in_snapshot(self, work: Work[T], check: Check | None, connection: sqlite3.Connection) -> T:
         try:
             with translated():
                 connection.execute("BEGIN")
+            version = self._version(connection)
             if check is not None:
-                self._require(check, drive(session.version()), connection)
+                require(check, connection)
+                self._held = (version, check)
             # Not before: the first statement after a schema change reads the schema, which must come to its end once.
-            self._pace.start()
+            session = _GuardedSession(connection, self._dialect, self._pace, serial=self._serial, version=version)
+            return self._run_paced(work, session)
+        finally:
+            if connection.in_transaction:
+                with translated():
+                    connection.execute("COMMIT")
+
+    def _run_paced(self, work: Work[T], session: InlineSession) -> T:
+        self._pace.start()
+        try:
             return drive(work(session))
         except RocketError as error:
             if was_cut_off(error):
@@ -159,16 +202,12 @@ class InlineReader:
             raise
         finally:
             self._pace.stop()
-            if connection.in_transaction:
-                with translated():
-                    connection.execute("COMMIT")
 
-    def _require(self, check: Check, version: Hashable | None, connection: sqlite3.Connection) -> None:
-        # While nothing was committed anywhere, what held the last time still holds.
-        if self._held == (version, check):
-            return
-        require(check, connection)
-        self._held = (version, check)
+    def _version(self, connection: sqlite3.Connection) -> tuple[int, int]:
+        """Changes with every commit of anybody."""
+        with translated():
+            (number,) = connection.execute("PRAGMA data_version").fetchone()
+        return self._serial, number
 
     def close(self) -> None:
         if self._connection is not None:

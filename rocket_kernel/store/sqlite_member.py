@@ -9,7 +9,7 @@ from functools import partial
 from time import monotonic
 from typing import TypeVar
 
-from rocket_kernel.errors import InternalError, RocketError
+from rocket_kernel.errors import ConnectionLost, InternalError, RocketError
 from rocket_kernel.store.dialects.base import Dialect
 from rocket_kernel.store.protocol import Row
 from rocket_kernel.store.sqlite_connection import SqliteConnection
@@ -82,8 +82,13 @@ class MemberSession(InlineSession):
     def _check(self) -> None:
         if self._ended:
             raise InternalError("the session was used after its block")
+        if self._owner.closing:
+            raise ConnectionLost
         if not self._connection.in_transaction:
             raise TransactionEnded
+
+    def _in_transaction(self) -> bool:
+        return not self._owner.closing and self._connection.in_transaction
 
     def _goes_elsewhere(self, sql: str) -> bool:
         return self._pace.is_slow(sql) or not sql.startswith(_KNOWN)
@@ -95,7 +100,7 @@ class MemberSession(InlineSession):
             return await asyncio.shield(task)
         except asyncio.CancelledError:
             while not task.done():
-                if interruptible:
+                if interruptible and not self._owner.closing:
                     self._connection.interrupt()
                 try:
                     await asyncio.wait([task], timeout=0.05)

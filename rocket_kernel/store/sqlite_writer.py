@@ -53,8 +53,14 @@ class _Group:
 
 class GroupWriter:
     def __init__(
-        self, connect: Callable[[], Awaitable[SqliteConnection]], dialect: Dialect, *, timeout_s: float
+        self,
+        connect: Callable[[], Awaitable[SqliteConnection]],
+        dialect: Dialect,
+        *,
+        timeout_s: float,
+        on_committed: Callable[[], None],
     ) -> None:
+        self._on_committed = on_committed
         self._connect = connect
         self._dialect = dialect
         self._timeout_s = timeout_s
@@ -93,6 +99,7 @@ class GroupWriter:
                 session.rollback()
                 raise
             await session.commit()
+            self._on_committed()
         finally:
             self._turn.release()
 
@@ -136,24 +143,23 @@ class GroupWriter:
 
     @asynccontextmanager
     async def _savepoint(self, owner: SqliteConnection, group: _Group) -> AsyncIterator[MemberSession]:
-        connection = owner.inline
         with translated():
-            connection.execute("SAVEPOINT member")
+            owner.inline.execute("SAVEPOINT member")
         session = MemberSession(owner, self._dialect, self._pace, serial=self._serial)
         try:
             yield session
             session.end()
         except BaseException:
             session.end()
-            if connection.in_transaction:
+            if self._in_transaction:
                 with translated():
-                    connection.execute("ROLLBACK TO member")
-                    connection.execute("RELEASE member")
+                    owner.inline.execute("ROLLBACK TO member")
+                    owner.inline.execute("RELEASE member")
             raise
-        if not connection.in_transaction:
+        if not self._in_transaction:
             raise TransactionEnded
         with translated():
-            connection.execute("RELEASE member")
+            owner.inline.execute("RELEASE member")
         group.members += 1
 
     def _pass_on(self, group: _Group | None) -> None:
@@ -171,7 +177,8 @@ class GroupWriter:
 
     @property
     def _in_transaction(self) -> bool:
-        return self._connection is not None and self._connection.inline.in_transaction
+        connection = self._connection
+        return connection is not None and not connection.closing and connection.inline.in_transaction
 
     async def _settle(self) -> None:
         async with self._turn:
@@ -197,6 +204,7 @@ class GroupWriter:
             if not isinstance(error, Exception):
                 raise
         else:
+            self._on_committed()
             group.committed.set_result(None)
 
     async def _opened(self) -> SqliteConnection:

@@ -1,6 +1,7 @@
 """Rows of system tables as dicts of wire values, so that nobody outside this package writes their SQL.
 
-A condition is a mapping from column to what it must be: a value, None for NULL, a list for "one of", or a Comparison.
+A condition is a mapping from column to what it must be: a value, None for NULL, a list for "one of", a Comparison
+or a Within.
 """
 
 from __future__ import annotations
@@ -30,13 +31,36 @@ NOT_NULL = Comparison("IS NOT NULL")
 
 
 @dataclass(frozen=True, slots=True)
+class Within:
+    """What a column must be: at least `start` and below `end`; None is no limit. NULL is never within."""
+
+    start: object = None
+    end: object = None
+
+
+@dataclass(frozen=True, slots=True)
+class Of:
+    """In the values of an update: what the row has in another integer column, with a number added to it."""
+
+    column: str
+    plus: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Increment:
+    """In the values of an update: what an integer column grows by."""
+
+    by: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class TableRows:
     table: Table
 
     async def insert(self, tx: Transaction, values: Mapping[str, object]) -> WireRow:
         """The stored row, with what the database filled in. Raises UniqueViolation."""
         rows = await self._insert(tx, values, ignore_existing=False)
-        return self._wire(tx.dialect, rows[0])
+        return self._wire(tx.dialect, rows)[0]
 
     async def try_insert(self, tx: Transaction, values: Mapping[str, object]) -> bool:
         """Whether the row was stored; False when a unique index already holds its values."""
@@ -54,10 +78,52 @@ class TableRows:
         """How many rows satisfied the condition, all of which have the values now."""
         builder = SqlBuilder(tx.dialect).add(f"UPDATE {tx.dialect.quote(self.table.name)} SET ")
         for position, (name, value) in enumerate(values.items()):
-            builder.add(f"{', ' if position else ''}{tx.dialect.quote(name)} = ")
-            builder.bind(value, self.table.column(name).type)
+            column = tx.dialect.quote(name)
+            builder.add(f"{', ' if position else ''}{column} = ")
+            if isinstance(value, Increment):
+                builder.add(f"{column} + {int(value.by)}")
+            elif isinstance(value, Of):
+                builder.add(f"{tx.dialect.quote(value.column)} + {int(value.plus)}")
+            else:
+                builder.bind(value, self.table.column(name).type)
         self._where(builder, where)
         return await tx.execute(builder.text(), builder.params)
+
+    async def claim(
+        self,
+        tx: Transaction,
+        where: Mapping[str, object],
+        values: Mapping[str, object],
+        *,
+        order_by: Sequence[str],
+        limit: int,
+    ) -> list[WireRow]:
+        """Give `values` to the first `limit` rows that satisfy the condition; these rows, changed, in the order.
+
+        Transactions that claim at the same time get different rows, and none waits for another.
+        """
+        key = self._only_key()
+        rows = await self.select(tx, where, order_by=order_by, limit=limit, lock="skip")
+        if rows:
+            await self.update(tx, {key: [row[key] for row in rows]}, values)
+        return [{**row, **values} for row in rows]
+
+    async def heads(self, session: Session, group: str, first: str) -> list[tuple[Any, Any]]:
+        """The distinct values of the column `group`, NULL left out, each with the least value of `first` in its rows.
+
+        Skips through an index over both columns: its cost is that of the groups, however many rows they have.
+        """
+        dialect, table = session.dialect, session.dialect.quote(self.table.name)
+        types = self.table.column(group).type, self.table.column(first).type
+        own, found = dialect.comparable(dialect.quote(group), types[0]), dialect.comparable("found.value", types[0])
+        least = f"SELECT min({own}) FROM {table}"
+        rows = await session.fetch(
+            f"WITH RECURSIVE found(value) AS ({least} WHERE {own} IS NOT NULL UNION ALL "
+            f"SELECT ({least} WHERE {own} > {found}) FROM found WHERE found.value IS NOT NULL) "
+            f"SELECT found.value, (SELECT min({dialect.quote(first)}) FROM {table} WHERE {own} = {found}) "
+            "FROM found WHERE found.value IS NOT NULL"
+        )
+        return [(decoded(dialect, row[0], types[0]), decoded(dialect, row[1], types[1])) for row in rows]
 
     async def delete(self, tx: Transaction, where: Mapping[str, object]) -> int:
         """How many rows are gone."""
@@ -73,9 +139,12 @@ class TableRows:
         order_by: Sequence[str] = (),
         limit: int | None = None,
         offset: int = 0,
-        lock: bool = False,
+        lock: bool | Literal["skip"] = False,
     ) -> list[WireRow]:
-        """`order_by` names columns, `-name` descends. `lock` keeps others from changing the rows, in a Transaction."""
+        """`order_by` names columns, `-name` descends. `lock` keeps others from changing the rows, in a Transaction.
+
+        With "skip", rows that another transaction has locked are left out.
+        """
         dialect = session.dialect
         builder = SqlBuilder(dialect)
         builder.add(f"SELECT {self._columns(dialect)} FROM {dialect.quote(self.table.name)}")
@@ -85,8 +154,8 @@ class TableRows:
         if limit is not None:
             builder.add(f" LIMIT {int(limit)} OFFSET {int(offset)}")
         if lock:
-            builder.add(dialect.lock_clause())
-        return [self._wire(dialect, row) for row in await session.fetch(builder.text(), builder.params)]
+            builder.add(dialect.lock_clause(skip=lock == "skip"))
+        return self._wire(dialect, await session.fetch(builder.text(), builder.params))
 
     async def first(self, session: Session, where: Mapping[str, object], *, lock: bool = False) -> WireRow | None:
         rows = await self.select(session, where, limit=1, lock=lock)
@@ -98,6 +167,10 @@ class TableRows:
         self._where(builder, where or {})
         rows = await session.fetch(builder.text(), builder.params)
         return int(rows[0][0])
+
+    def _only_key(self) -> str:
+        (key,) = self.table.primary_key
+        return key
 
     async def _insert(self, tx: Transaction, values: Mapping[str, object], *, ignore_existing: bool) -> list[Row]:
         columns = tuple(values)
@@ -113,11 +186,17 @@ class TableRows:
     def _columns(self, dialect: Dialect) -> str:
         return column_list(dialect, [column.name for column in self.table.columns])
 
-    def _wire(self, dialect: Dialect, row: Row) -> WireRow:
-        return {
-            column.name: decoded(dialect, value, column.type)
-            for column, value in zip(self.table.columns, row, strict=True)
-        }
+    def _wire(self, dialect: Dialect, rows: Sequence[Row]) -> list[WireRow]:
+        names = [column.name for column in self.table.columns]
+        found = [dict(zip(names, row, strict=True)) for row in rows]
+        # Column by column: most need no decoding, and which one does is asked once and not for each row.
+        for column in self.table.columns:
+            decode, name = dialect.decoder(column.type), column.name
+            if decode is not None:
+                for row in found:
+                    if row[name] is not None:
+                        row[name] = decode(row[name])
+        return found
 
     def _order_term(self, dialect: Dialect, name: str) -> str:
         column = self.table.column(name.removeprefix("-"))
@@ -141,6 +220,12 @@ def _condition(builder: SqlBuilder, column: str, condition: object, type: Column
         case Comparison(operator=operator, value=value):
             right = builder.reserve(encoded(dialect, value, type))
             builder.add(f"{left} {operator} {dialect.comparable(right, type)}")
+        case Within(start=start, end=end):
+            limits = [Comparison(">=", start)] if start is not None else []
+            limits += [Comparison("<", end)] if end is not None else []
+            for position, limit in enumerate(limits or [NOT_NULL]):
+                builder.add(" AND " if position else "")
+                _condition(builder, column, limit, type)
         case list() | tuple() | set() | frozenset() if type.storage not in (Storage.JSON, Storage.DOCUMENT):
             builder.add(dialect.member_of(left, builder.reserve(dialect.encode_list(condition, type)), type))
         case _:

@@ -67,7 +67,8 @@ class ServerProcess:
 
     `folder` is where it works and writes its log. `config` has dotted keys (`{"app_pool_size": 3}`), `environ` are
     further variables of its environment. No plugin takes part unless `plugins.enabled` says so. Two servers with the
-    same `database` serve the same apps.
+    same `database` serve the same apps. `command` stands for `rocket`, for tests that change something in the process
+    before it runs.
     """
 
     def __init__(
@@ -79,8 +80,10 @@ class ServerProcess:
         server: str = "auto",
         config: Mapping[str, Any] | None = None,
         environ: Mapping[str, str] | None = None,
+        command: Sequence[str] = ROCKET,
     ) -> None:
         self.folder = folder
+        self._rocket = tuple(command)
         self.port = free_port()
         self.workers = workers
         self.server = server
@@ -195,7 +198,7 @@ class ServerProcess:
         return Caller(self.port, app)
 
     def _command(self, *arguments: str) -> Sequence[str]:
-        return [*ROCKET, *arguments, "--config", str(self._config_file)]
+        return [*self._rocket, *arguments, "--config", str(self._config_file)]
 
     def _running(self) -> subprocess.Popen[bytes]:
         if self._process is None:

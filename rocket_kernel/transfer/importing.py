@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from rocket_kernel.errors import RocketError
+from rocket_kernel.errors import RocketError, Unavailable
 from rocket_kernel.metadata.catalog import Catalog, Kinds
 from rocket_kernel.metadata.kinds import CONTRACT_PLUGINS, MetadataKind
 from rocket_kernel.metadata.model import ENTITIES, RELATIONS
@@ -71,7 +71,7 @@ async def import_document(
     outcome = Outcome()
     try:
         async with app.changing() as catalog:
-            await _Import(catalog, document, outcome, on_rows).run()
+            await _Import(catalog, document, outcome, on_rows, app.judge).run()
             if plan:
                 raise _Undo
     except _Undo:
@@ -85,19 +85,47 @@ class _Import:
     document: Document
     outcome: Outcome
     on_rows: Progress
+    judge: Callable[[Catalog], None]
+    """Raises what plugins refuse the metadata with."""
+    one_by_one: bool = False
+    """Whether plugins are asked after each item."""
 
     async def run(self) -> None:
         kinds = self.catalog.kinds
         for name, plugin in CONTRACT_PLUGINS.items():
             if kinds.named(name) is None and self.document.sections.get(name):
                 self.outcome.errors.append(f"{name}: plugin '{plugin}' is not enabled")
-        for kind in kinds.ordered:
-            await self._import_kind(kind)
+        if not await self._import_all_at_once():
+            self.one_by_one = True
+            await self._import_kinds()
         loader = RowLoader(self.catalog, self.outcome.errors, self.on_rows)
         sections = self.document.sections
         named = {kind.name: kind_entries(sections, kind) for kind in kinds.ordered if kind.key == "name"}
         await loader.load(self.document.sample_data, named[ENTITIES], named[RELATIONS])
         self.outcome.records.update(loader.inserted)
+
+    async def _import_all_at_once(self) -> bool:
+        """All items, then the plugins' judgement of them together. When they refuse, all is as before."""
+        catalog, outcome = self.catalog, self.outcome
+        before = catalog.model, len(catalog.ddl), len(outcome.errors)
+        try:
+            async with catalog.tx.savepoint():
+                await self._import_kinds()
+                if catalog.model is not before[0]:
+                    self.judge(catalog)
+        except Unavailable:
+            raise
+        except RocketError:
+            catalog.model = before[0]
+            del catalog.ddl[before[1] :], outcome.errors[before[2] :]
+            outcome.changes.clear()
+            outcome.counts.clear()
+            return False
+        return True
+
+    async def _import_kinds(self) -> None:
+        for kind in self.catalog.kinds.ordered:
+            await self._import_kind(kind)
 
     async def _import_kind(self, kind: MetadataKind[Any]) -> None:
         unanswered: dict[Any, list[str]] = {}
@@ -123,7 +151,10 @@ class _Import:
                 return
             async with catalog.tx.savepoint():
                 await catalog.create(kind, body)
+                self._judge_alone()
             self._note("create", kind, label, tuple(catalog.ddl[statements:]))
+        except Unavailable:
+            raise  # no fault of the item
         except RocketError as error:
             catalog.model = model
             del catalog.ddl[statements:]
@@ -140,7 +171,12 @@ class _Import:
             return
         async with self.catalog.tx.savepoint():
             await self.catalog.replace(kind, key, body)
+            self._judge_alone()
         self._note("update", kind, label, ())
+
+    def _judge_alone(self) -> None:
+        if self.one_by_one:
+            self.judge(self.catalog)
 
     def _note(self, action: str, kind: MetadataKind[Any], label: str, ddl: tuple[str, ...]) -> None:
         self.outcome.changes.append(Change(action, kind.singular, label, ddl))

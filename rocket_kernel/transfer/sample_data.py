@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from rocket_kernel.errors import NotNullViolation, RocketError
+from rocket_kernel.errors import NotNullViolation, RocketError, Unavailable
 from rocket_kernel.metadata.catalog import Catalog
 from rocket_kernel.metadata.entity import Entity
 from rocket_kernel.metadata.field import Field, shown
@@ -70,9 +70,9 @@ class RowLoader:
                 stored.add(complete)
                 batch.append(complete)
             if len(batch) == _BATCH:
-                await self._insert(table, entity.name, batch)
+                await self._insert(table, entity.name, await self._looked_up(entity, batch))
                 batch = []
-        await self._insert(table, entity.name, batch)
+        await self._insert(table, entity.name, await self._looked_up(entity, batch))
         self.on_rows(len(given))
         if entity.generated_key:
             await advance_identity(self.catalog.tx, table)
@@ -132,12 +132,27 @@ class RowLoader:
                 del complete[key.field]
         return complete
 
+    async def _looked_up(self, entity: Entity, batch: list[Row]) -> list[Row]:
+        """Complete values that name something stored elsewhere. A row that names what is not there is reported."""
+        for name, definition in entity.fields.items():
+            type = definition.type
+            if type.look_up is None:
+                continue
+            known = await type.look_up(self.catalog.tx, [row[name] for row in batch if row[name] is not None])
+            kept = [row for row in batch if row[name] is None or type.order_key(row[name]) in known]
+            fault = f"record {entity.name}: {name} must be a valid {type.name}"
+            self.errors += [fault] * (len(batch) - len(kept))
+            batch = [row if row[name] is None else {**row, name: known[type.order_key(row[name])]} for row in kept]
+        return batch
+
     async def _insert(self, table: Table, name: str, batch: list[Row]) -> None:
         for rows in _same_columns(batch):
             try:
                 async with self.catalog.tx.savepoint():
                     await TableRows(table).insert_many(self.catalog.tx, rows)
                 self._count(name, len(rows))
+            except Unavailable:
+                raise
             except RocketError:
                 await self._insert_singly(table, name, rows)
 
@@ -147,6 +162,8 @@ class RowLoader:
                 async with self.catalog.tx.savepoint():
                     await TableRows(table).insert(self.catalog.tx, row)
                 self._count(name, 1)
+            except Unavailable:
+                raise  # no fault of the row
             except NotNullViolation as violation:
                 self.errors.append(f"record {name}: {violation.column} is required")
             except RocketError as error:

@@ -7,15 +7,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from rocket_kernel import json_text
-from rocket_kernel.actor import Actor
-from rocket_kernel.errors import Detail
+from rocket_kernel.actor import SYSTEM, Actor
+from rocket_kernel.call import Call, Cause
+from rocket_kernel.errors import Detail, ValidationFailed
 from rocket_kernel.metadata.entity import Entity
 from rocket_kernel.metadata.hops import Hop
 from rocket_kernel.metadata.registry import CompiledEntity, Registry
 from rocket_kernel.query.access import Access
 from rocket_kernel.store.columns import Storage
 from rocket_kernel.store.protocol import Session
-from rocket_kernel.write.stages import CREATE, DELETE
+from rocket_kernel.write.stages import CREATE, DELETE, UPDATE
 
 if TYPE_CHECKING:
     from rocket_kernel.write.recorder import Recorder
@@ -27,6 +28,10 @@ Record = dict[str, Any]
 class WriteLimits:
     depth: int = 8
     records: int = 1000
+
+
+class StageEnded(ValidationFailed):
+    """A finding after which the stage goes no further."""
 
 
 @dataclass(slots=True, eq=False)
@@ -50,6 +55,12 @@ class WriteRun:
     records: int = 0
     locking: bool = True
     """Rows read are locked; False while the outside world judges."""
+    cause: Cause | None = None
+    """Why the engine writes; None when a client asks for it."""
+    title: str = ""
+    """What a further write is for, in explain's words; "" for the request itself."""
+    further: list[Write] = field(default_factory=list)
+    """The top records of what steps have written beside the request, see `create`, `update` and `delete`."""
     stash: dict[Any, Any] = field(default_factory=dict)
     """Room for plugins, by keys of their own."""
     outbox: list[dict[str, Any]] = field(default_factory=list)
@@ -62,6 +73,49 @@ class WriteRun:
     """Workflows that this write starts, likewise."""
     recorder: Recorder | None = None
     """Watches the write, for explain; None costs nothing."""
+    stored: bool = False
+    """Whether the records of the request are in the database already."""
+
+    @property
+    def in_transaction(self) -> bool:
+        """False while the outside world judges: then `session` only reads, and effects must wait for the second time."""
+        return self.locking
+
+    @property
+    def call(self) -> Call:
+        return Call(self.actor, self.now, self.trace_id, self.cause)
+
+    async def create(
+        self, entity: str, body: Mapping[str, Any], *, actor: Actor = SYSTEM, cause: Cause | None = None
+    ) -> Write:
+        """Create a record inside this transaction, through the whole pipeline of its entity.
+
+        `body` holds JSON values, as of a client. The result is the stored record with all nested in it; it commits or
+        vanishes with this write. What is raised has undone the further write, and may be caught: RocketError as a
+        request would get it, ValidationFailed for a chain of writes that is too deep or a record that the outside world
+        would have to judge. RuntimeError outside the transaction, see `in_transaction`. Without `cause` it is an action
+        of this write.
+        """
+        return await self._write(CREATE, entity, body, "", actor, cause)
+
+    async def update(
+        self, entity: str, key: object, body: Mapping[str, Any], *, actor: Actor = SYSTEM, cause: Cause | None = None
+    ) -> Write:
+        """Update the record with this primary key, as `create` creates one. Raises NotFound too."""
+        return await self._write(UPDATE, entity, body, str(key), actor, cause)
+
+    async def delete(self, entity: str, key: object, *, actor: Actor = SYSTEM, cause: Cause | None = None) -> Write:
+        """Delete the record with this primary key, as `create` creates one. Raises NotFound too."""
+        return await self._write(DELETE, entity, {}, str(key), actor, cause)
+
+    async def _write(
+        self, action: str, entity: str, body: Mapping[str, Any], key: str, actor: Actor, cause: Cause | None
+    ) -> Write:
+        # The pipeline is built on this module.
+        from rocket_kernel.write.further import write_further
+        from rocket_kernel.write.order import WriteOrder
+
+        return await write_further(self, WriteOrder(action, entity, body, key, by_key=True), actor, cause)
 
 
 @dataclass(slots=True, eq=False)
@@ -84,6 +138,8 @@ class Write:
     """The stored row before; None on create."""
     supplied: frozenset[str] = frozenset()
     """Fields the client gave a value that counts."""
+    writable: frozenset[str] | None = None
+    """Fields the client may give a value; None is all. See `limit`."""
     groups: list[Group] = field(default_factory=list)
     cascade: list[Write] = field(default_factory=list)
     """Rows that a delete takes along, or whose key it clears."""
@@ -93,6 +149,8 @@ class Write:
     """Where the record stands in the body, so that findings are answered in its order."""
     id_text: str = ""
     """The id as the path had it; "" on create and in nested records."""
+    by_key: bool = False
+    """`id_text` is a primary key and never a slug."""
     errors: list[Detail] = field(default_factory=list)
     item_errors: list[tuple[tuple[int, ...], Detail]] = field(default_factory=list)
     """Findings about nested items that became no record of their own, with the positions the items have."""
@@ -130,9 +188,22 @@ class Write:
             if differs(self.entity, name, self.old[name], self.record[name])
         }
 
-    def fail(self, message: str, *, field: str | None = None, rule: str | None = None) -> None:
-        """Add a finding; the request is refused with all findings once the stage is over."""
+    def fail(self, message: str, *, field: str | None = None, rule: str | None = None, last: bool = False) -> None:
+        """Add a finding; the request is refused with all findings once the stage is over.
+
+        `last` ends the stage at once: the request is refused with what has been found so far.
+        """
         self.errors.append(Detail(message, field=field, rule=rule).under(self.path))
+        if last:
+            raise StageEnded(message)
+
+    def limit(self, writable: frozenset[str]) -> None:
+        """Let the client give values to these fields only; what several plugins say holds together.
+
+        For steps up to `load`. Any other field that is supplied is a finding, and `required` is not asked of it before
+        the steps that may fill it. What steps assign is not limited.
+        """
+        self.writable = writable if self.writable is None else self.writable & writable
 
     def assign(self, name: str, value: Any) -> None:
         """Set a field from a JSON value with the conversion and enum check a client's value gets."""

@@ -31,13 +31,17 @@ def convert(write: Write, new_id: NewId = random_id) -> None:
     entity = write.entity
     write.record = dict(write.old) if write.old is not None else {}
     supplied: set[str] = set()
+    defaults = write.compiled.pipeline.defaults
     for name, field in entity.fields.items():
         given = name in write.body and not _ignored(write, field)
-        if given:
+        if given and not _may_give(write, name):
+            write.fail(f"No permission to write {name}", field=name, rule="forbidden")
+            write.record.setdefault(name, None)
+        elif given:
             _take(write, field, write.body[name])
             supplied.add(name)
         elif write.action == CREATE:
-            write.record[name] = field.default
+            write.record[name] = defaults.get(name, field.default)
         _fill_auto(write, field)
         if write.action == CREATE or given:
             _check_required(write, field)
@@ -53,6 +57,10 @@ def _ignored(write: Write, field: Field) -> bool:
     if field.name == write.entity.primary_key.field:
         return write.action != CREATE or write.entity.generated_key
     return _leads_to_parent(write, field)
+
+
+def _may_give(write: Write, name: str) -> bool:
+    return write.writable is None or name in write.writable
 
 
 def _leads_to_parent(write: Write, field: Field) -> bool:
@@ -104,7 +112,8 @@ def _is_exempt(write: Write, field: Field) -> bool:
         return True
     if slug is not None and slug.field == field.name and slug.source is not None:
         return True
-    return field.name in write.compiled.pipeline.fills or _leads_to_parent(write, field)
+    filled_later = field.name in write.compiled.pipeline.fills or not _may_give(write, field.name)
+    return filled_later or _leads_to_parent(write, field)
 
 
 def _has_finding(write: Write, name: str) -> bool:

@@ -75,7 +75,8 @@ async def _restrict(write: Write, hop: Hop, visited: set[tuple[str, Any]]) -> No
     rows = [row for row in await _related(write, hop, FullAccess()) if _identity(target, row) not in visited]
     if not rows:
         return
-    readable = await _related(write, hop, ReadableRows(write.run.access))
+    access = write.run.access
+    readable = await _related(write, hop, ReadableRows(access)) if access.may_walk(hop) else []
     count = sum(1 for row in readable if _identity(target, row) not in visited)
     shown = f"{count} related" if count else "related"
     raise Conflict(f"Cannot delete: {shown} {target.name} records exist")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
-from rocket_kernel.errors import NotFound
-from rocket_kernel.metadata.registry import CompiledEntity
-from rocket_kernel.query.access import FullAccess
-from rocket_kernel.query.records import find_record
-from rocket_kernel.write.context import Write, WriteRun
+from rocket_kernel.errors import NotFound, ValidationFailed
+from rocket_kernel.query.access import WritableRows
+from rocket_kernel.query.records import find_by_key, find_record
+from rocket_kernel.write.context import Write
 from rocket_kernel.write.convert import check_filled, convert, random_id
 from rocket_kernel.write.delete import plan_delete
 from rocket_kernel.write.nested import classify
@@ -19,36 +19,44 @@ from rocket_kernel.write.stages import CREATE, DELETE, Stage, Step
 from rocket_kernel.write.view import require_match
 
 
-async def evaluate(
-    run: WriteRun,
-    compiled: CompiledEntity,
-    action: str,
-    *,
-    id_text: str = "",
-    body: Mapping[str, Any] | None = None,
-    if_match: str | None = None,
-) -> Write:
+async def evaluate(root: Write, if_match: str | None = None) -> None:
     """Authorise, load, plan, convert and judge a record with everything nested in it. Stores nothing.
 
     Raises the error of the first stage that fails, with all findings of that stage. `if_match` is the header's value,
     which must hold for the loaded row; inside a transaction that row is locked.
     """
-    root = Write(run=run, compiled=compiled, action=action, body=body or {}, id_text=id_text)
-    await run_stage([root], Stage.AUTHORIZE)
-    if action != CREATE:
-        await run_step(_LOAD, root)
-        await run_stage([root], Stage.LOAD)
-        if if_match is not None:
-            await require_match(root, if_match)
-    await run_step(_ON_DELETE if action == DELETE else _CLASSIFY, root)
+    await _admit(root)
+    if if_match is not None and root.old is not None:
+        await require_match(root, if_match)
+    await run_step(_ON_DELETE if root.action == DELETE else _CLASSIFY, root)
     raise_findings(root.tree())
     await _judge(root)
-    return root
+
+
+async def rehearse(root: Write) -> None:
+    """As `evaluate` of an update without nested records, but no further than `rules`: what comes then may be tried.
+
+    Raises what `authorize` and `load` refuse with. Later findings stay in `root.errors`.
+    """
+    await _admit(root)
+    convert(root)
+    for stage in (Stage.CONVERT, Stage.RULES):
+        with suppress(ValidationFailed):
+            await run_stage([root], stage)
+
+
+async def _admit(root: Write) -> None:
+    await run_stage([root], Stage.AUTHORIZE)
+    if root.action != CREATE:
+        await run_step(_LOAD, root)
+        await run_stage([root], Stage.LOAD)
 
 
 async def _load(root: Write) -> None:
     run, entity = root.run, root.entity
-    root.old = await find_record(run.session, run.registry, entity, root.id_text, FullAccess(), lock=run.locking)
+    scope = WritableRows(run.access)
+    find = find_by_key if root.by_key else find_record
+    root.old = await find(run.session, run.registry, entity, root.id_text, scope, lock=run.locking)
     if root.old is None:
         raise NotFound(f"{entity.name} with id {root.id_text} not found")
 

@@ -9,8 +9,8 @@ from rocket_kernel.errors import Conflict, Detail, NotNullViolation, UniqueViola
 from rocket_kernel.metadata.entity import Entity
 from rocket_kernel.query.access import ReadableRows
 from rocket_kernel.query.records import fetch_related
-from rocket_kernel.store.builder import SqlBuilder, encoded
-from rocket_kernel.store.names import indexed_column
+from rocket_kernel.store.builder import SqlBuilder
+from rocket_kernel.store.names import indexed_column, key_names
 from rocket_kernel.store.protocol import Transaction
 from rocket_kernel.write.context import Group, Write, differs
 from rocket_kernel.write.delete import apply_delete
@@ -93,8 +93,7 @@ def _insert(write: Write) -> SqlBuilder:
     form = ("insert", len(names))
     text = shape.texts.get(form)
     if text is not None:
-        dialect, types, record = shape.dialect, shape.types, write.record
-        builder.params = [encoded(dialect, record[name], types[name]) for name in names]
+        builder.params = [shape.encode(name, write.record[name]) for name in names]
         return builder.add(text)
     if not names:
         builder.add(f"INSERT INTO {shape.table} DEFAULT VALUES")
@@ -103,7 +102,7 @@ def _insert(write: Write) -> SqlBuilder:
     for position, name in enumerate(names):
         if position:
             builder.add(", ")
-        builder.bind(write.record[name], shape.type(name))
+        builder.bind_raw(shape.encode(name, write.record[name]))
     builder.add(")")
     shape.texts[form] = builder.text()
     return builder
@@ -120,7 +119,7 @@ def _update(write: Write) -> SqlBuilder | None:
     builder.add(f"UPDATE {shape.table} SET ")
     for position, name in enumerate(changed):
         builder.add(f"{', ' if position else ''}{shape.dialect.quote(name)} = ")
-        builder.bind(write.record[name], shape.type(name))
+        builder.bind_raw(shape.encode(name, write.record[name]))
     builder.add(f" WHERE {shape.dialect.quote(key)} = ")
     builder.bind(old[key], shape.type(key))
     if live := shape.live(""):
@@ -185,7 +184,7 @@ def _violated_field(entity: Entity, violation: UniqueViolation) -> str | None:
     name = indexed_column(violation.index, entity.table, entity.fields) if violation.index else None
     if name is not None:
         return name
-    if violation.index and violation.index == f"{entity.table}_pkey":
+    if violation.index in key_names(entity.table):
         return entity.primary_key.field
     return None
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -21,9 +21,10 @@ from rocket_kernel.metadata.registry import Registry
 from rocket_kernel.query.records import Record
 from rocket_kernel.store.protocol import Transaction
 from rocket_kernel.write.context import Write, WriteRun
-from rocket_kernel.write.perform import WriteOrder, evaluated, retried, start_run, store
+from rocket_kernel.write.order import WriteOrder
+from rocket_kernel.write.perform import evaluated, retried, start_run, store, written_records
 from rocket_kernel.write.pipeline import describe
-from rocket_kernel.write.recorder import Recorder, RecordingTransaction, StepNote, elapsed_ms
+from rocket_kernel.write.recorder import Recorder, RecordingTransaction, StepNote, elapsed_ms, is_taken_along
 from rocket_kernel.write.stages import DELETE, POSITION, Stage
 from rocket_kernel.write.view import Written, answer, visible_part
 
@@ -66,10 +67,10 @@ class _TakenBack(Exception):
 
 
 @asynccontextmanager
-async def _taken_back(app: AppContext) -> AsyncIterator[tuple[Transaction, Registry]]:
+async def _taken_back(app: AppContext, call: Call) -> AsyncIterator[tuple[Transaction, Registry]]:
     """A transaction that is rolled back, however the block ends."""
     with suppress(_TakenBack):
-        async with app.writing() as opened:
+        async with app.writing(call.actor) as opened:
             yield opened
             raise _TakenBack
 
@@ -85,7 +86,7 @@ async def explain(app: AppContext, order: WriteOrder, call: Call) -> dict[str, A
 async def _rehearsed(app: AppContext, order: WriteOrder, call: Call) -> _Rehearsal:
     recorder = Recorder()
     asked = perf_counter()
-    async with _taken_back(app) as (tx, registry):
+    async with _taken_back(app, call) as (tx, registry):
         recorder.steps.append(StepNote(Stage.LOCK, "kernel:lock", ms=elapsed_ms(asked)))
         run = start_run(app, registry, RecordingTransaction(tx, recorder), call)
         run.recorder = recorder
@@ -119,11 +120,11 @@ async def _rehearse(rehearsal: _Rehearsal) -> None:
 def _outside_steps(root: Write) -> Iterable[StepNote]:
     """What perform would have called outside the transaction, for each record."""
     for stage in (Stage.BEFORE_WEBHOOKS, Stage.AFTER_WEBHOOKS):
-        for write in root.tree():
+        for write in written_records(root):
             if write.by_engine and stage is Stage.BEFORE_WEBHOOKS:
                 continue
             for step in write.compiled.pipeline.at(write.action, stage):
-                yield _skipped(stage, step.name, write.path)
+                yield replace(_skipped(stage, step.name, write.path), taken_along=is_taken_along(write))
 
 
 def _skipped(stage: Stage, name: str, path: str = "") -> StepNote:
@@ -153,7 +154,7 @@ def _shown(rehearsal: _Rehearsal) -> dict[str, Any]:
         "would": REJECT if refused else order.action,
         "record": record,
         "changes": {name: _masked_change(entity, name, change) for name, change in rehearsal.changes.items()},
-        "steps": [_step_json(note, with_detail=admin) for note in _all_steps(rehearsal)],
+        "steps": [_step_json(note, with_detail=admin) for note in _all_steps(rehearsal, complete=admin)],
         "errors": _error_items(rehearsal.refusal),
         "statements": _statements(rehearsal.recorder) if admin else [],
         "outbox": list(run.outbox) if admin and not refused else [],
@@ -161,10 +162,13 @@ def _shown(rehearsal: _Rehearsal) -> dict[str, Any]:
     }
 
 
-def _all_steps(rehearsal: _Rehearsal) -> list[StepNote]:
-    """In the order of the stages; within a stage as they ran. What did not run is there too, as skipped."""
+def _all_steps(rehearsal: _Rehearsal, *, complete: bool) -> list[StepNote]:
+    """In the order of the stages; within a stage as they ran. What did not run is there too, as skipped.
+
+    Not `complete` leaves out rows that an `on_delete` reaches: how many there are could tell of hidden ones.
+    """
     compiled = rehearsal.run.registry.entity(rehearsal.order.entity)
-    notes = [*rehearsal.recorder.steps, *rehearsal.skipped]
+    notes = [note for note in (*rehearsal.recorder.steps, *rehearsal.skipped) if complete or not note.taken_along]
     noted = {(note.stage, note.name) for note in notes}
     has_slug = compiled.entity.slug is not None
     for stage_name, name in describe(compiled.pipeline, rehearsal.order.action, has_slug=has_slug):

@@ -36,7 +36,7 @@ from rocket_kernel.store.table_rows import Comparison, TableRows
 from rocket_kernel.write.context import Write
 from rocket_kernel.write.run_stage import run_stage
 from rocket_kernel.write.stages import Stage
-from rocket_kernel.write.view import Written, row_tag, visible_part
+from rocket_kernel.write.view import Written, key_alone, row_tag, visible_part
 
 KEPT_FOR = timedelta(hours=24)
 
@@ -126,7 +126,6 @@ async def keep(tx: Transaction, ticket: Ticket, root: Write, written: Written) -
         "text": written.text.decode(),
         "tag": written.tag,
         "hidden": {name: value for name, value in root.record.items() if name not in written.record},
-        "supplied": sorted(root.supplied),
     }
     await _ROWS.update(tx, ticket.place, {"status": 201, "response": response})
 
@@ -147,7 +146,7 @@ async def replay(root: Write, ticket: Ticket, row: Record) -> Written:
     sent = cast(Record, canonical_json.loads(text))
     then = {**dict.fromkeys(entity.fields), **kept["hidden"], **sent}
     visible = await visible_part(run, entity, {name: then[name] for name in entity.fields})
-    readable = {entity.primary_key.field, *kept["supplied"]} if visible is None else visible
+    readable = key_alone(entity, then) if visible is None else visible
     shown = {name: value for name, value in sent.items() if name in readable or name == DELETED_AT}
     if shown == sent:
         return Written(sent, text, kept["tag"], replayed=True)

@@ -208,9 +208,12 @@ def _at_most_one(
 
 
 async def _children(write: Write, hop: Hop, items: Sequence[_Item], *, everything: bool) -> list[Record]:
-    """The live rows that refer to the parent and that the caller may read; none of a parent being created."""
+    """The live rows that refer to the parent and that the caller may read; none of a parent being created.
+
+    Where the caller may not read the keys that meet, no row is known to be a child.
+    """
     run = write.run
-    if write.old is None or write.old[hop.own_field] is None:
+    if write.old is None or write.old[hop.own_field] is None or not run.access.may_walk(hop):
         return []
     target = run.registry.entity(hop.target).entity
     parts = [Compare(target.fields[hop.other_field], "eq", write.old[hop.own_field])]
@@ -278,6 +281,8 @@ async def _plan_links(write: Write, group: Group, mode: str, items: Sequence[_It
     key = target.key.type.order_key
     named = {key(item.key): item.key for item in items if item.key is not None}
     found: set[Any] = set()
+    if any(item.key_name for item in items):
+        run.access.grant(target.name)
     if named:
         where = keys_condition(target, list(named.values()))
         rows = await fetch_records(run.session, run.registry, target.name, ReadableRows(run.access), where=where)

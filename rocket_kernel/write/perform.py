@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from rocket_kernel.call import Call
+from rocket_kernel.call import Call, require_short_chain
 from rocket_kernel.errors import Conflict, TransactionConflict
 from rocket_kernel.metadata.registry import Registry
 from rocket_kernel.query.access import Access
@@ -19,6 +18,7 @@ from rocket_kernel.write.context import Write, WriteLimits, WriteRun
 from rocket_kernel.write.evaluate import evaluate
 from rocket_kernel.write.execute import execute
 from rocket_kernel.write.idempotency import Ticket, claim, keep, known_answer, only_one, replay
+from rocket_kernel.write.order import WriteOrder
 from rocket_kernel.write.run_stage import run_stage, run_step
 from rocket_kernel.write.stages import CREATE, Stage, Step
 from rocket_kernel.write.view import AFTER, Written, answer
@@ -29,33 +29,22 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
+Also = Callable[[WriteRun, Write], Awaitable[None]]
 
 _ATTEMPTS = 4
 _PAUSE_S = 0.02
 
 
-@dataclass(frozen=True, slots=True)
-class WriteOrder:
-    """What to write. `id_text` is an id or slug as a path has it; empty on create."""
-
-    action: str
-    entity: str
-    body: Mapping[str, Any]
-    id_text: str = ""
-    if_match: str | None = None
-    """The value of the header; on create it has no meaning."""
-    ticket: Ticket | None = None
-    """Of a create that may have been sent before."""
-
-
-async def perform(app: AppContext, order: WriteOrder, call: Call) -> Written:
+async def perform(app: AppContext, order: WriteOrder, call: Call, also: Also | None = None) -> Written:
     """Run the whole pipeline and commit; the record as the caller may see it, empty after a delete.
 
     Deadlocks and serialization failures are tried again before Conflict is raised. Effects outside the database are
-    rows of the same transaction, so that nothing exists anywhere when anything vetoes.
+    rows of the same transaction, so that nothing exists anywhere when anything vetoes. `also` is called with the stored
+    record inside that transaction, once an attempt; what it raises undoes everything.
     """
+    require_short_chain(call.cause)
     with nullcontext() if order.ticket is None else only_one(app.stash, order.ticket):
-        return await retried(lambda: _attempt(app, order, call))
+        return await retried(lambda: _attempt(app, order, call, also))
 
 
 async def retried(attempt: Callable[[], Awaitable[T]]) -> T:
@@ -70,7 +59,7 @@ async def retried(attempt: Callable[[], Awaitable[T]]) -> T:
     raise Conflict
 
 
-async def _attempt(app: AppContext, order: WriteOrder, call: Call) -> Written:
+async def _attempt(app: AppContext, order: WriteOrder, call: Call, also: Also | None) -> Written:
     stash: dict[Any, Any] = {}
     judged: list[tuple[Any, ...]] | None = None
     if app.has_external_steps:
@@ -78,7 +67,7 @@ async def _attempt(app: AppContext, order: WriteOrder, call: Call) -> Written:
         if known is not None:
             return known
         judged = await _ask_outside(app, order, call, stash)
-    async with app.writing() as (tx, registry):
+    async with app.writing(call.actor) as (tx, registry):
         run = start_run(app, registry, tx, call, stash=stash)
         if order.ticket is not None:
             row = await claim(tx, order.ticket, call.now, app.stash)
@@ -91,7 +80,9 @@ async def _attempt(app: AppContext, order: WriteOrder, call: Call) -> Written:
         if judged is not None and _fingerprint(root) != judged:
             raise Conflict
         await store(root)
-        written = await answer(root)
+        if also is not None:
+            await also(run, root)
+        written = await answer(root, fresh=also is not None)
         if order.ticket is not None:
             await keep(tx, order.ticket, root, written)
     await _after_commit(root)
@@ -120,18 +111,33 @@ def start_run(
         limits=WriteLimits(app.limits.nested_depth, app.limits.nested_records),
         locking=locking,
         stash={"kernel:ids": shared.setdefault("kernel:ids", {})},
+        cause=call.cause,
     )
 
 
 async def evaluated(run: WriteRun, order: WriteOrder) -> Write:
     """The order as a record that may be stored. Raises what refuses it."""
-    compiled = run.registry.entity(order.entity)
-    return await evaluate(run, compiled, order.action, id_text=order.id_text, body=order.body, if_match=order.if_match)
+    root = top_record(run, order)
+    await evaluate(root, order.if_match)
+    return root
+
+
+def top_record(run: WriteRun, order: WriteOrder) -> Write:
+    """Raises UnknownEntity."""
+    return Write(
+        run=run,
+        compiled=run.registry.entity(order.entity),
+        action=order.action,
+        body=order.body,
+        id_text=order.id_text,
+        by_key=order.by_key,
+    )
 
 
 async def store(root: Write) -> None:
     """Everything between the last judgement and the commit. The run's session is a transaction."""
     await run_step(_WRITE, root)
+    root.run.stored = True
     for stage in AFTER:
         await run_stage(_reached(root, stage), stage)
 
@@ -147,7 +153,7 @@ async def _known_answer(app: AppContext, order: WriteOrder, call: Call) -> Writt
     """Before the outside world is asked: it must not judge a request a second time that has its answer already."""
     if order.ticket is None:
         return None
-    async with app.reading() as (session, registry):
+    async with app.reading(call.actor) as (session, registry):
         row = await known_answer(session, order.ticket, call.now)
         if row is None:
             return None
@@ -163,7 +169,7 @@ async def _ask_outside(
     app: AppContext, order: WriteOrder, call: Call, stash: dict[Any, Any]
 ) -> list[tuple[Any, ...]] | None:
     """Let the outside world judge, if anything in the tree asks it. No connection is held meanwhile."""
-    async with app.reading() as (session, registry):
+    async with app.reading(call.actor) as (session, registry):
         if not registry.entity(order.entity).pipeline.external:
             return None
         root = await evaluated(start_run(app, registry, session, call, locking=False, stash=stash), order)
@@ -187,9 +193,15 @@ async def _after_commit(root: Write) -> None:
             await callback()
         except Exception:
             logger.exception("a callback after the commit failed")
-    for write in root.tree():
+    for write in written_records(root):
         for step in write.compiled.pipeline.at(write.action, Stage.AFTER_WEBHOOKS):
             try:
                 await step.run(write)
             except Exception:
                 logger.exception("step %s failed after the commit", step.name)
+
+
+def written_records(root: Write) -> Iterator[Write]:
+    """Everything the request has written: its own records, then those that steps have written beside it."""
+    for top in (root, *root.run.further):
+        yield from top.tree()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Any
 
 from rocket_kernel.write.stages import ACTIONS, CREATE_AND_UPDATE, DELETE, POSITION, STAGES, Stage, Step
 
@@ -18,6 +19,8 @@ class Pipeline:
     steps: Mapping[tuple[str, Stage], tuple[Step, ...]] = field(default_factory=dict)
     fills: frozenset[str] = frozenset()
     """Fields that some step computes."""
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    """Wire values of fields that are absent on create."""
     external: bool = False
     """Something outside the database judges writes of this entity, or of one that is written together with it."""
 
@@ -37,6 +40,7 @@ def compile_pipeline(steps: Iterable[Step], plugin_order: Mapping[str, int]) -> 
     return Pipeline(
         steps=MappingProxyType(table),
         fills=frozenset().union(*(step.fills for step in ordered)),
+        defaults=MappingProxyType({name: value for step in ordered for name, value in step.defaults.items()}),
         external=any(step.stage is Stage.BEFORE_WEBHOOKS for step in ordered),
     )
 

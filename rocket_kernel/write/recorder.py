@@ -12,7 +12,7 @@ from rocket_kernel.errors import Detail, RocketError
 from rocket_kernel.store.dialects.base import Dialect
 from rocket_kernel.store.protocol import Row, Transaction
 from rocket_kernel.write.context import Write
-from rocket_kernel.write.stages import Stage, Step
+from rocket_kernel.write.stages import DELETE, Stage, Step
 
 Outcome = Literal["ok", "skipped", "rejected", "error"]
 
@@ -26,7 +26,9 @@ class StepNote:
     outcome: Outcome = "ok"
     ms: float = 0.0
     detail: str | None = None
-    """The path of a nested record, and why the step did not end well. For administrators."""
+    """What a further write is for, the path of a nested record, why the step did not end well. For administrators."""
+    taken_along: bool = False
+    """For a row that an `on_delete` reaches, which the caller may not know of. For administrators."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +65,9 @@ class Recorder:
             outcome, reason = "error", type(error).__name__
             raise
         finally:
-            detail = ": ".join(part for part in (write.path, reason) if part)
-            self.steps.append(StepNote(step.stage, step.name, outcome, elapsed_ms(started), detail or None))
+            detail = ": ".join(part for part in (write.run.title, write.path, reason) if part)
+            ms, taken = elapsed_ms(started), is_taken_along(write)
+            self.steps.append(StepNote(step.stage, step.name, outcome, ms, detail or None, taken))
 
     @contextmanager
     def statement(self, sql: str, params_count: int) -> Iterator[None]:
@@ -78,6 +81,10 @@ class Recorder:
 def elapsed_ms(started: float) -> float:
     """Milliseconds since a reading of `perf_counter`, to the microsecond."""
     return round((perf_counter() - started) * 1000, 3)
+
+
+def is_taken_along(write: Write) -> bool:
+    return write.parent is not None and (write.by_engine or write.parent.action == DELETE)
 
 
 def _findings(write: Write) -> dict[int, Detail]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from operator import itemgetter
 
 from rocket_kernel.errors import Detail, PluginError, RocketError, ValidationFailed
-from rocket_kernel.write.context import Write
+from rocket_kernel.write.context import StageEnded, Write
 from rocket_kernel.write.stages import Stage, Step
 
 KERNEL = "kernel"
@@ -15,9 +15,13 @@ KERNEL = "kernel"
 async def run_stage(writes: Iterable[Write], stage: Stage) -> None:
     """Run a stage's steps for each record, then refuse with everything that was found."""
     kept = list(writes)
-    for write in kept:
-        for step in write.compiled.pipeline.at(write.action, stage):
-            await run_step(step, write)
+    try:
+        for write in kept:
+            for step in write.compiled.pipeline.at(write.action, stage):
+                await run_step(step, write)
+    except StageEnded:
+        raise_findings(kept)
+        raise  # the finding is one of a record that this stage does not run for
     raise_findings(kept)
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rocket_kernel.write.context import Write
@@ -71,3 +71,5 @@ class Step:
     actions: frozenset[str] = CREATE_AND_UPDATE
     fills: frozenset[str] = frozenset()
     """Fields that the step computes: `required` is asked of them after its stage instead of before."""
+    defaults: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    """Wire values of fields that are absent on create; they go before the defaults of the definition."""

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rocket_kernel import json_text
-from rocket_kernel.errors import Forbidden, PreconditionFailed
+from rocket_kernel.errors import PreconditionFailed
 from rocket_kernel.metadata.entity import DELETED_AT, Entity
-from rocket_kernel.query.access import FullAccess, ReadGrant
-from rocket_kernel.query.memory import holds
+from rocket_kernel.query.access import FullAccess
 from rocket_kernel.query.reader import Reader
 from rocket_kernel.query.records import Record, fetch_records, key_condition
 from rocket_kernel.write.context import Write, WriteRun
@@ -32,12 +31,13 @@ class Written:
     """Nothing was written: an earlier request with the same Idempotency-Key had this answer."""
 
 
-async def answer(root: Write) -> Written:
-    """From a fresh read of the stored record, if any step could have changed it meanwhile."""
+async def answer(root: Write, *, fresh: bool = False) -> Written:
+    """From a fresh read of the stored record, if any step could have changed it meanwhile, or `fresh` says so."""
     run, entity = root.run, root.entity
     if root.action == DELETE:
         return Written({})
-    if any(write.compiled.pipeline.at(write.action, stage) for write in root.tree() for stage in AFTER):
+    fresh = fresh or bool(run.further)
+    if fresh or any(write.compiled.pipeline.at(write.action, stage) for write in root.tree() for stage in AFTER):
         where = key_condition(entity, root.record[entity.primary_key.field])
         found = await fetch_records(run.session, run.registry, entity.name, FullAccess(), where=where, limit=1)
         root.record = found[0] if found else root.record
@@ -45,47 +45,28 @@ async def answer(root: Write) -> Written:
     if visible is not None and not entity.shows_deleted_at:
         text = json_text.encode(visible)
         return Written(visible, text, text_tag(text))
-    shown = _own_fields(root) if visible is None else {**visible, DELETED_AT: None}
+    shown = key_alone(entity, root.record) if visible is None else {**visible, DELETED_AT: None}
     return Written(shown, json_text.encode(shown), row_tag(entity, root.record, visible))
 
 
-def _own_fields(root: Write) -> Record:
-    """For a caller who may not read the row: its key and what the caller supplied."""
-    kept = {root.entity.primary_key.field, *root.supplied}
-    return {name: root.record[name] for name in root.entity.fields if name in kept}
+def key_alone(entity: Entity, record: Record) -> Record:
+    """All that a caller learns of a row it has written and may not read."""
+    key = entity.primary_key.field
+    return {key: record[key]}
 
 
 async def visible_part(run: WriteRun, entity: Entity, record: Record, *, stored: bool = True) -> Record | None:
     """A complete record without the fields hidden from the caller; None when the caller may not read it at all.
 
-    `stored`: the record is the row as the session sees it. Conditions on related rows can be asked of such only; of
-    another record they count as not fulfilled.
+    `stored` as in `Reader.shows`.
     """
-    try:
-        grant = run.access.grant(entity.name)
-    except Forbidden:
-        return None
-    if not await _is_shown(run, entity, grant, record, stored=stored):
-        return None
-    return Reader(run.registry, run.session, run.access).visible(entity, record)
-
-
-async def _is_shown(run: WriteRun, entity: Entity, grant: ReadGrant, record: Record, *, stored: bool) -> bool:
-    if grant.condition is None:
-        return True
-    try:
-        return holds(grant.condition, record)
-    except TypeError:  # it walks a relation
-        if not stored:
-            return False
-    where = key_condition(entity, record[entity.primary_key.field])
-    return bool(await fetch_records(run.session, run.registry, entity.name, run.access, where=where, limit=1))
+    reader = Reader(run.registry, run.session, run.access)
+    return reader.visible(entity, record) if await reader.shows(entity, record, stored=stored) else None
 
 
 def row_tag(entity: Entity, record: Record, visible: Record | None) -> str:
     """The tag of a row. For a caller who may not read the row it says that the row is there, and nothing more."""
-    key = entity.primary_key.field
-    return record_tag({key: record[key]} if visible is None else visible)
+    return record_tag(key_alone(entity, record) if visible is None else visible)
 
 
 async def require_match(write: Write, if_match: str) -> None:

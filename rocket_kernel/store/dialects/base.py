@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, cast
 
 from rocket_kernel.store.columns import Column, ColumnType, Index, Table
 from rocket_kernel.store.existing import ExistingColumn, ExistingTable
@@ -86,6 +86,11 @@ class Dialect(ABC):
     def member_of(self, expression: str, placeholder: str, type: ColumnType) -> str:
         """`expression` (already `comparable`) is one of the values of the single list parameter."""
 
+    def list_encoder(self, type: ColumnType) -> Codec | None:
+        """Wire value -> what it is compared as in a list."""
+        member = type.member
+        return self.encoder(type) if member is None else lambda value: cast(Mapping[str, object], value)[member]
+
     @abstractmethod
     def encode_list(self, values: Iterable[object], type: ColumnType) -> object:
         """The driver value of the list parameter of `member_of`. Never contains None."""
@@ -105,8 +110,11 @@ class Dialect(ABC):
     # Rows
 
     @abstractmethod
-    def lock_clause(self) -> str:
-        """Appended to a SELECT to lock its rows until the transaction ends; may be empty."""
+    def lock_clause(self, *, skip: bool = False) -> str:
+        """Appended to a SELECT to lock its rows until the transaction ends; may be empty.
+
+        With `skip`, rows that others have locked are passed over instead of waited for.
+        """
 
     # DDL
 

@@ -66,6 +66,8 @@ class SqliteDialect(Dialect):
         return _DECODERS.get(type.storage)
 
     def comparable(self, expression: str, type: ColumnType) -> str:
+        if type.member is not None:
+            return f"json_extract({expression}, {quoted_text(f'$.{type.member}')})"
         return f"{DECIMAL_KEY}({expression})" if type.storage is Storage.DECIMAL else expression
 
     def scaled(self, expression: str, type: ColumnType) -> str | None:
@@ -81,7 +83,7 @@ class SqliteDialect(Dialect):
         return f"{expression} IN (SELECT value FROM json_each({placeholder}))"
 
     def encode_list(self, values: Iterable[object], type: ColumnType) -> object:
-        encode = decimal_key if type.storage is Storage.DECIMAL else self.encoder(type)
+        encode = decimal_key if type.storage is Storage.DECIMAL else self.list_encoder(type)
         items = values if encode is None else map(cast(Codec, encode), values)
         return msgspec.json.encode(list(items)).decode()
 
@@ -102,7 +104,7 @@ class SqliteDialect(Dialect):
             return f"{expression} DESC NULLS FIRST" if nullable else f"{expression} DESC"
         return f"{expression} ASC NULLS LAST" if nullable else f"{expression} ASC"
 
-    def lock_clause(self) -> str:
+    def lock_clause(self, *, skip: bool = False) -> str:
         return ""
 
     def create_table(self, table: Table) -> list[str]:
