@@ -73,3 +73,5 @@ class Step:
     """Fields that the step computes: `required` is asked of them after its stage instead of before."""
     defaults: Mapping[str, Any] = field(default_factory=dict, hash=False)
     """Wire values of fields that are absent on create; they go before the defaults of the definition."""
+    keeps_records: bool = False
+    """It changes no record, so an answer need not read what was stored before it once more."""

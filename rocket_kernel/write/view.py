@@ -37,7 +37,7 @@ async def answer(root: Write, *, fresh: bool = False) -> Written:
     if root.action == DELETE:
         return Written({})
     fresh = fresh or bool(run.further)
-    if fresh or any(write.compiled.pipeline.at(write.action, stage) for write in root.tree() for stage in AFTER):
+    if fresh or any(_may_change_records(write) for write in root.tree()):
         where = key_condition(entity, root.record[entity.primary_key.field])
         found = await fetch_records(run.session, run.registry, entity.name, FullAccess(), where=where, limit=1)
         root.record = found[0] if found else root.record
@@ -47,6 +47,12 @@ async def answer(root: Write, *, fresh: bool = False) -> Written:
         return Written(visible, text, text_tag(text))
     shown = key_alone(entity, root.record) if visible is None else {**visible, DELETED_AT: None}
     return Written(shown, json_text.encode(shown), row_tag(entity, root.record, visible))
+
+
+def _may_change_records(write: Write) -> bool:
+    """Whether a step that found the record stored could have changed it, or another one."""
+    pipeline = write.compiled.pipeline
+    return any(not step.keeps_records for stage in AFTER for step in pipeline.at(write.action, stage))
 
 
 def key_alone(entity: Entity, record: Record) -> Record:

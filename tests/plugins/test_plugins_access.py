@@ -258,13 +258,13 @@ async def test_answers_of_writes_show_what_may_be_read(world):
     assert set(visible) == {"id", "name", "team_id", "boss_id", "hidden"}
     own = (await world.staff.put(f"person/{visible['id']}", {"name": "ann"})).require(200).data
     assert own["salary"] == 5
-    # Of a row that is out of sight afterwards: its key and what was sent.
+    # Of a row that is out of sight afterwards: its key.
     gone = (await world.staff.put(f"person/{visible['id']}", {"hidden": True, "boss_id": None})).require(200).data
-    assert gone == {"id": visible["id"], "boss_id": None, "hidden": True}
+    assert gone == {"id": visible["id"]}
     made = await world.staff.create("vault", {"name": "mine"})
-    assert made == {"id": made["id"], "name": "mine"}
+    assert made == {"id": made["id"]}
     tag = await world.staff.create("tag", {"name": "t", "hidden": True})
-    assert tag == {"id": tag["id"], "name": "t", "hidden": True}
+    assert tag == {"id": tag["id"]}
     assert list(await world.staff.create("tag", {"name": "u"})) == ["id", "name", "hidden", "deleted_at"]
 
 
@@ -303,7 +303,7 @@ async def test_the_policies_of_several_plugins_hold_together(start_kernel):
     assert (await world.staff.get("person?include=reports")).status == 403
     assert (await world.staff.get("person?include=team")).status == 200
     alone = await world.staff.create("person", {"name": "dora", "salary": 1})
-    assert alone == {"id": alone["id"], "name": "dora", "salary": 1}
+    assert alone == {"id": alone["id"]}
     placed = await world.staff.create("person", {"name": "emil", "salary": 1, "team_id": world.ids["seen"]})
     assert placed == {"id": placed["id"], "name": "emil"}
 

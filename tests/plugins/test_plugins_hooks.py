@@ -1,5 +1,6 @@
 """Participants and notices, as a running kernel calls them."""
 
+import inspect
 import logging
 
 import pytest
@@ -18,7 +19,7 @@ from rocket_kernel import (
     hookimpl,
 )
 from rocket_kernel.errors import PluginError
-from rocket_kernel.testing import assert_error, entity, one_to_many
+from rocket_kernel.testing import ADMIN, assert_error, entity, one_to_many
 
 SECRET = "the text of a defect"
 ORDER = entity("order", name="string!", state="string enum=new|done", total="decimal:2")
@@ -345,3 +346,50 @@ async def test_notices_that_fail(start_kernel, caplog):
     client = await failing.client.app("shop")
     assert_error(await client.get("_admin/entities"), 404, "APP_NOT_FOUND", "App not found: shop", [])
     await failing.stop()
+
+
+async def test_signatures_are_looked_at_when_the_kernel_is_made_and_never_again(start_kernel, monkeypatch):
+    """Looking costs more than most implementations; parameters arrive in whatever order they are asked for."""
+    seen = []
+
+    class Curious(Plugin):
+        name = "curious"
+
+        @hookimpl
+        async def authenticate(self):
+            return ADMIN
+
+        @hookimpl
+        async def on_request(self):
+            seen.append("on_request")
+
+        @hookimpl
+        async def on_response(self, response, request):
+            seen.append(("on_response", request.method, response.status))
+
+        @hookimpl
+        async def before_write(self, write):
+            seen.append(("before_write", write.action))
+
+        @hookimpl
+        async def after_commit(self):
+            seen.append("after_commit")
+
+    class Backwards(Plugin):
+        name = "later"
+
+        @hookimpl
+        async def on_response(self, response):
+            seen.append(("later", response.status))
+
+    client = await (await start_kernel([Curious, Backwards])).client.app("shop")
+    await client.define(entity("thing", n="int"))
+    seen.clear()
+
+    def refuse(*_arguments, **_options):
+        raise AssertionError("a signature was looked at in a request")
+
+    monkeypatch.setattr(inspect, "signature", refuse)
+    (await client.post("thing", {"n": 1})).require(201)
+    write = ["on_request", ("before_write", "create"), "after_commit"]
+    assert seen == [*write, ("on_response", "POST", 201), ("later", 201)]
