@@ -101,6 +101,7 @@ def test_plugin_that_cannot_be_loaded_is_one_line(monkeypatch, capsys):
 
 
 def test_console_script_prints_no_traceback(rocket_environment, tmp_path):
+    (tmp_path / "app.yaml").write_text("plugins: {enabled: []}")
     script = "from rocket_kernel.cli import main; main()"
     command = [sys.executable, "-c", script, "export", "nowhere", "--data-dir", "data"]
     done = subprocess.run(command, check=False, cwd=tmp_path, capture_output=True, text=True, timeout=60)

@@ -354,10 +354,9 @@ async def test_an_app_deleted_by_another_kernel(start_kernel):
     assert (await second.get("other")).data == []
 
 
-@pytest.mark.parametrize("shared", [True, False])
 @pytest.mark.parametrize(
-    ("method", "path", "status"),
-    [("GET", "thing", 200), ("GET", "thing/1", 404), ("GET", "_admin/entities/thing", 200), ("POST", "thing", 201)],
+    ("method", "path", "status", "shared"),
+    [("GET", "thing", 200, True), ("GET", "_admin/entities/thing", 200, True), ("POST", "thing", 201, False)],
 )
 async def test_the_first_request_after_another_kernel_made_the_app_anew(start_kernel, method, path, status, shared):
     """A pool that lost its database finds the new one of that name: the old app's metadata must not answer for it."""

@@ -194,3 +194,31 @@ async def test_a_declared_deleted_at_is_a_timestamp_where_deletes_are_soft(clien
     # Without soft delete it is a field like any other.
     await client.define(entity("plain", deleted_at="string"))
     assert (await client.create("plain", {"deleted_at": "x"}))["deleted_at"] == "x"
+
+
+async def test_names_that_databases_derive_are_free(client):
+    """Keys, counters and constraints have names too, and some databases keep them where they keep tables."""
+    derived = ["a_pkey", "a_id_seq", "a_id_key", "a_id_not_null", "a_id_seq1", "a_pkey1", "key", "counter", "a_key"]
+    before, after = derived[::2], derived[1::2]
+    await client.define(*[entity(name, id="int", text="string") for name in before])
+    await client.define(entity("a", id="int", text="string! unique"))
+    await client.define(*[entity(name, id="int", text="string") for name in after])
+    await client.relate(many_to_many("links", "a", "a_pkey", "a_a_pkey"))
+    await client.define(entity("a_a_pkey_pkey", id="bigint"))
+    for name in ("a", *derived):
+        assert await client.create(name, {"text": name}) == {"id": 1, "text": name}
+    assert await client.create("a_a_pkey_pkey", {}) == {"id": "1"}
+    answer = (await client.post("a", {"id": 7, "text": "b", "links": ["1"]})).require(201)
+    assert (await client.get(f"a/{answer.data['id']}?include=links")).data["links"] == [{"id": 1, "text": "a_pkey"}]
+
+
+async def test_a_name_of_a_key_that_is_not_ours_is_told_apart(client):
+    """A table that was there before has its own idea of how its key is called."""
+    await raw(client, "CREATE TABLE old (id INTEGER NOT NULL PRIMARY KEY, n INTEGER)")
+    definition = entity("old", id="int", n="int")
+    definition["primary_key"]["generated"] = False
+    await client.define(definition)
+    await client.create("old", {"id": 1, "n": 1})
+    finding = {"field": "id", "rule": "unique", "message": "id already exists"}
+    message = "A record with this value already exists"
+    assert_error(await client.post("old", {"id": 1, "n": 1}), 409, "CONFLICT", message, [finding])

@@ -356,11 +356,11 @@ async def test_a_field_hidden_since_is_not_shown_again(clerk):
 
 
 @pytest.mark.parametrize("read", ["nothing", "own"])
-async def test_who_may_not_read_the_record_any_more_sees_key_and_what_was_supplied(clerk, read):
+async def test_who_may_not_read_the_record_any_more_sees_the_key_alone(clerk, read):
     first = (await clerk.post("book", {**BODY, "pages": 2}, headers=keyed())).require(201)
     Shop.read = read
     again = (await clerk.post("book", {**BODY, "pages": 2}, headers=keyed())).require(201)
-    assert again.data == {name: first.data[name] for name in ("id", "title", "weight", "pages")}
+    assert again.data == {"id": first.data["id"]}
     assert again.headers["Idempotency-Replayed"] == "true"
     # What such a caller gets for the first time is the same.
     fresh = (await clerk.post("book", {**BODY, "pages": 2}, headers=keyed("k2"))).require(201)
@@ -402,7 +402,7 @@ async def test_conditions_on_related_rows_are_asked_of_the_record_as_it_is(clerk
     (note,) = (await clerk.get("note")).data
     (await clerk.put(f"note/{note['id']}", {"text": "shut"})).require(200)
     again = (await clerk.post("book", body, headers=keyed())).require(201)
-    assert again.data == {name: first.data[name] for name in ("id", "title", "weight")}
+    assert again.data == {"id": first.data["id"]}
 
 
 async def test_a_field_that_was_undeclared_since_is_part_of_the_stored_answer(client):

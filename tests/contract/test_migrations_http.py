@@ -227,8 +227,31 @@ async def test_soft_delete_comes_and_goes(client):
     assert (await client.get(f"thing/{rows[1]['id']}")).data == rows[1]
     columns, _ = await table(client, "thing")
     assert "deleted_at" in {column.name for column in columns}
+    # On again: they go on living.
+    await change(client, "thing", {"soft_delete": True}, n="int")
+    live = {row["id"]: {**row, "deleted_at": None} for row in rows[1:]}
+    assert {row["id"]: row for row in (await client.get("thing")).data} == live
+    await change(client, "thing", n="int")
     await client.delete(f"thing/{rows[2]['id']}")
     assert (await client.get("thing")).meta["total"] == 1
+
+
+async def test_rows_that_live_again_keep_living_wherever_the_entity_goes(client):
+    """Also where `deleted_at` is a field like others, which shows what is in it."""
+    soft, field = {"soft_delete": True}, {"deleted_at": "timestamp"}
+    await client.define(entity("thing", soft, n="int unique", **field))
+    gone, other = await client.create("thing", {"n": 1}), await client.create("thing", {"n": 2})
+    await client.delete(f"thing/{gone['id']}")
+    await change(client, "thing", n="int unique", **field)
+    assert (await client.get(f"thing/{gone['id']}")).data == gone
+    assert_error(await client.post("thing", {"n": 1}), 409, "CONFLICT")
+    await change(client, "thing", soft, n="int unique")
+    assert {row["id"] for row in (await client.get("thing")).data} == {gone["id"], other["id"]}
+    # Another table has rows of its own, and those that are left behind stay as they are.
+    await client.delete(f"thing/{other['id']}")
+    await change(client, "thing", {"table": "things"}, n="int unique")
+    await change(client, "thing", {**soft, "table": "thing"}, n="int unique")
+    assert [row["id"] for row in (await client.get("thing")).data] == [gone["id"]]
 
 
 async def test_a_relation_holds_its_fields(client):

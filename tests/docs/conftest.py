@@ -2,11 +2,13 @@
 
 A command is a fenced block with the info string `sh tour`. Behind it may stand a block `json 201`: the status and the
 body that the command must be answered with; without one the command must succeed. In a shown body the text "…" stands
-for any value, and times and UUIDs are compared by form only.
+for any value, in a list for any number of items, and times and UUIDs are compared by form only. The access token of an
+answer is kept in the variable `AUTH`, as the pages tell the reader to do.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -29,6 +31,7 @@ ADDRESS = "localhost:8080"
 ANYTHING = "…"
 _FENCE = re.compile(r"^```(?P<info>[^\n`]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 _TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z")
+_ACCESS_TOKEN = re.compile(r'"access_token":"([^"]+)"')
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _START_S = 30
 _OLDEST_CURL = (7, 82)
@@ -109,13 +112,15 @@ class ServerProcess:
 
     address: str
     folder: Path
+    variables: dict[str, str]
+    """What a person who types along has kept of the answers."""
 
     def check(self, exchange: Exchange) -> None:
         """Run the command; the answer must be the one that is shown, with the same members in the same order."""
         command = exchange.command.replace(ADDRESS, self.address)
         # curl reads `.curlrc` from CURL_HOME; what it adds is the status behind the body.
         path = f"{self.folder / 'bin'}{os.pathsep}{os.environ.get('PATH', '')}"
-        environment = {**os.environ, "CURL_HOME": str(self.folder), "PATH": path}
+        environment = {**os.environ, **self.variables, "CURL_HOME": str(self.folder), "PATH": path}
         done = subprocess.run(
             ["sh", "-euc", command],
             cwd=self.folder,
@@ -127,6 +132,8 @@ class ServerProcess:
         )
         assert done.returncode == 0, f"{exchange.where}: {done.stderr}"
         text, _, status = done.stdout.rstrip("\n").rpartition("\n")
+        if (token := _ACCESS_TOKEN.search(text)) is not None:
+            self.variables["AUTH"] = f"Authorization: Bearer {token[1]}"
         if exchange.status is None:
             assert status.startswith("2"), f"{exchange.where}: {done.stdout}"
             return
@@ -148,12 +155,27 @@ def differences(shown: Any, real: Any, at: str = "$") -> list[str]:
             return [f"{at}: members {list(shown)} are shown, {list(real)} came"]
         return [found for name in shown for found in differences(shown[name], real[name], f"{at}.{name}")]
     if isinstance(shown, list) and isinstance(real, list):
+        if ANYTHING in shown:
+            return _missing_runs(shown, real, at)
         if len(shown) != len(real):
             return [f"{at}: {len(shown)} items are shown, {len(real)} came"]
         pairs = enumerate(zip(shown, real, strict=True))
         return [found for number, (one, other) in pairs for found in differences(one, other, f"{at}[{number}]")]
     same = type(shown) is type(real) and (shown == real or _of_one_form(shown, real))
     return [] if same else [f"{at}: {shown!r} is shown, {real!r} came"]
+
+
+def _missing_runs(shown: list[Any], real: list[Any], at: str) -> list[str]:
+    """In a list "…" stands for any number of items: those between must come in this order, each run without a gap."""
+    position = 0
+    runs = [list(run) for is_gap, run in itertools.groupby(shown, lambda item: item == ANYTHING) if not is_gap]
+    for run in runs:
+        places = range(position, len(real) - len(run) + 1)
+        place = next((place for place in places if not differences(run, real[place : place + len(run)])), None)
+        if place is None:
+            return [f"{at}: nothing like {run} from item {position} on"]
+        position = place + len(run)
+    return []
 
 
 def _of_one_form(shown: Any, real: Any) -> bool:
@@ -170,17 +192,16 @@ def page() -> Callable[[str], Page]:
 
 @pytest.fixture
 def server_process(tmp_path: Path) -> Iterator[ServerProcess]:
-    """`rocket serve` without plugins, whatever else is installed beside the kernel."""
+    """`rocket serve` with every plugin that is installed, as `make serve` starts it."""
     (tmp_path / ".curlrc").write_text('silent\nshow-error\nnoproxy = "*"\nwrite-out = "\\n%{http_code}\\n"\n')
     _provide_curl(tmp_path / "bin")
     environment = {name: value for name, value in os.environ.items() if not name.startswith("ROCKET_")}
-    environment["ROCKET_PLUGINS__ENABLED"] = "[]"
     log = tmp_path / "server.log"
     with log.open("w") as output:
         command = [_ROCKET, "serve", "--port", "0"]
         process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=output, stderr=output)
     try:
-        yield ServerProcess(_address(process, log), tmp_path)
+        yield ServerProcess(_address(process, log), tmp_path, {})
     finally:
         process.terminate()
         process.wait(timeout=60)

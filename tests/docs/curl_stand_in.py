@@ -5,10 +5,26 @@ from __future__ import annotations
 import sys
 import urllib.error
 import urllib.request
+from pathlib import Path
+
+BOUNDARY = "curl-stand-in"
+TYPES = {".txt": "text/plain"}
+
+
+def _part(field: str) -> bytes:
+    """`name=value`, or `name=@path` for a file."""
+    name, _, value = field.partition("=")
+    head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"'
+    if value.startswith("@"):
+        path = Path(value[1:])
+        head += f'; filename="{path.name}"\r\nContent-Type: {TYPES.get(path.suffix, "application/octet-stream")}'
+        return f"{head}\r\n\r\n".encode() + path.read_bytes() + b"\r\n"
+    return f"{head}\r\n\r\n{value}\r\n".encode()
 
 
 def main(arguments: list[str]) -> int:
     method, url, body, headers = "", "", None, {}
+    form: list[str] = []
     rest = iter(arguments)
     for argument in rest:
         match argument:
@@ -21,6 +37,8 @@ def main(arguments: list[str]) -> int:
             case "-H" | "--header":
                 name, _, value = next(rest).partition(":")
                 headers[name.strip()] = value.strip()
+            case "-F" | "--form":
+                form.append(next(rest))
             case "-g" | "--globoff" | "-s" | "--silent":
                 continue
             case _ if argument.startswith("-"):
@@ -28,6 +46,9 @@ def main(arguments: list[str]) -> int:
             case _:
                 url = argument if "://" in argument else f"http://{argument}"
     data = None if body is None else body.encode()
+    if form:
+        data = b"".join(map(_part, form)) + f"--{BOUNDARY}--\r\n".encode()
+        headers["Content-Type"] = f"multipart/form-data; boundary={BOUNDARY}"
     request = urllib.request.Request(url, data, headers, method=method or ("GET" if data is None else "POST"))
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:

@@ -10,6 +10,7 @@ import pytest
 
 import rocket_kernel.testing
 from rocket_kernel.testing import Actors, PluginSuite, StartKernel, pytest_plugin
+from rocket_kernel.testing.postgres import postgres_address
 
 pytest_plugins = ["pytester"]
 
@@ -27,7 +28,8 @@ def fixtures() -> set[str]:
     return {name for name, value in vars(pytest_plugin).items() if isinstance(value, definition)}
 
 
-def test_the_examples_run(pytester):
+def test_the_examples_run(pytester, monkeypatch):
+    monkeypatch.setenv("ROCKET_TEST_POSTGRES", postgres_address().url)
     (ini,) = blocks("ini")
     (pytester.path / "pytest.ini").write_text(ini)
     pytester.makepyfile("\n\n".join(blocks("python")))

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 import pytest
+import quart
 
 from rocket_kernel import Actor, Plugin, create_app, hookimpl
 from rocket_kernel.errors import Forbidden, RateLimited
@@ -16,6 +17,7 @@ from rocket_kernel.http.messages import json_response
 from rocket_kernel.query.access import OPEN, ReadGrant
 from rocket_kernel.testing import Actors, entity, many_to_many, one_to_many
 from rocket_kernel.testing.actors import actor_header
+from rocket_kernel.time_limit import TimeLimit
 
 TRACE = "12345678-90ab-4cde-8f01-234567890abc"
 ORIGIN = "https://shop.example"
@@ -32,6 +34,7 @@ class Sent:
     target: str
     headers: tuple[tuple[str, str], ...] = ()
     chunks: tuple[bytes, ...] = (b"",)
+    ends: bool = True
     scope: dict[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
@@ -70,7 +73,7 @@ async def ask(app, sent: Sent) -> Got:
         **sent.scope,
     }
     waiting = [
-        {"type": "http.request", "body": chunk, "more_body": number < len(sent.chunks)}
+        {"type": "http.request", "body": chunk, "more_body": number < len(sent.chunks) or not sent.ends}
         for number, chunk in enumerate(sent.chunks, 1)
     ]
     messages: list[dict[str, Any]] = []
@@ -344,21 +347,124 @@ def _timeless(sent, got):
     return replace(got, body=_MS.sub(b'"ms":0', got.body), headers=headers)
 
 
+def plain_door(app):
+    """A list of the paths of requests that go through Quart from now on."""
+    taken, dispatch = [], app.dispatch_request
+
+    async def note(request_context=None):
+        taken.append(quart.request.path)
+        return await dispatch(request_context)
+
+    app.dispatch_request = note
+    return taken
+
+
+RECORD = Sent("GET", "/api/shop/book/1")
+
+
 async def test_the_lane_is_taken(running):
     """Else the two would be the same for a poor reason."""
     await fill(running)
-    taken = []
     app = create_app(running.kernel)
-
-    async def refuse(request_context=None):
-        taken.append("plain")
-        raise AssertionError
-
-    app.dispatch_request = refuse
-    assert (await ask(app, Sent("GET", "/api/shop/book/1"))).status == 200
+    taken = plain_door(app)
+    assert (await ask(app, RECORD)).status == 200
     assert taken == []
     await ask(app, Sent("HEAD", "/api/shop/book/1"))
-    assert taken == ["plain"]
+    assert taken == ["/api/shop/book/1"]
+
+
+async def test_the_lane_stays_open_when_requests_have_gone_through_quart(running):
+    """Quart looks into its tables of functions, and each look leaves an empty list there."""
+    await fill(running)
+    app = create_app(running.kernel)
+    taken = plain_door(app)
+    for sent in (
+        Sent("GET", "/health"),
+        Sent("GET", "/nowhere"),
+        Sent("GET", "/api/shop/_admin/entities"),
+        Sent("POST", "/api/_platform/apps", (JSON,), (b"{",)),
+    ):
+        await ask(app, sent)
+        passed = len(taken)
+        assert (await ask(app, RECORD)).status == 200
+        assert (len(taken), app.lane_open) == (passed, True)
+    assert passed == 4
+
+
+async def _nothing(*_arguments):
+    return None
+
+
+async def _pass_on(response):
+    return response
+
+
+def _two_names(_endpoint, _values):
+    return None
+
+
+HUNG_IN = {
+    "before each request": lambda app: app.before_request(_nothing),
+    "after each request": lambda app: app.after_request(_pass_on),
+    "at the end of each request": lambda app: app.teardown_request(_nothing),
+    "at the end of each context": lambda app: app.teardown_appcontext(_nothing),
+    "what reads the values of each path": lambda app: app.url_value_preprocessor(_two_names),
+    "a route for records": lambda app: app.get("/api/shop/book/<id>")(_nothing),
+    "a route for everything": lambda app: app.get("/<path:rest>")(_nothing),
+    "a blueprint that sees all": lambda app: app.register_blueprint(_seeing_all()),
+}
+
+
+def _seeing_all():
+    blueprint = quart.Blueprint("seeing", __name__)
+    blueprint.before_app_request(_nothing)
+    return blueprint
+
+
+@pytest.mark.parametrize("what", HUNG_IN)
+async def test_the_lane_closes_when_a_host_hangs_something_in(running, what):
+    await fill(running)
+    app = create_app(running.kernel)
+    taken = plain_door(app)
+    before = await ask(app, RECORD)
+    HUNG_IN[what](app)
+    after = await ask(app, RECORD)
+    assert taken == ["/api/shop/book/1"]
+    if "route" not in what:
+        assert after == before
+
+
+async def test_what_a_host_adds_for_itself_leaves_the_lane_open(running):
+    await fill(running)
+    app = create_app(running.kernel)
+    taken = plain_door(app)
+    seen = []
+    blueprint = quart.Blueprint("own", __name__, url_prefix="/own")
+
+    @blueprint.before_request
+    async def note():
+        seen.append(quart.request.path)
+
+    @blueprint.get("/page")
+    async def page():
+        return "mine"
+
+    app.register_blueprint(blueprint)
+    assert (await ask(app, Sent("GET", "/own/page"))).body == b"mine"
+    assert (await ask(app, RECORD)).status == 200
+    assert (taken, seen) == (["/own/page"], ["/own/page"])
+
+
+async def test_a_body_that_does_not_arrive_is_not_waited_for_for_ever(running):
+    await fill(running)
+    object.__setattr__(running.kernel, "body_time", TimeLimit(0.05))
+    started = Sent("POST", "/api/shop/book", (JSON, ("Content-Length", "20")), (b'{"title":',), ends=False)
+    for lane in (True, False):
+        app = create_app(running.kernel, lane=lane)
+        got = await asyncio.wait_for(ask(app, started), 10)
+        assert got.status == 400
+        assert json.loads(got.body)["error"] == {"code": "INVALID_PAYLOAD", "message": "Request body took too long"}
+        assert (await ask(app, RECORD)).status == 200
 
 
 async def test_trace_ids_are_given_by_both(running):

@@ -49,6 +49,8 @@ class Badges(Plugin):
     @hookimpl
     async def on_request(self, request):
         self.requests += 1
+        request.stash.setdefault("badges", []).append(sorted(request.actor.roles))
+        return data(request.stash["badges"]) if "x-echo" in request.headers else None
 
     @hookimpl
     def register_routes(self):
@@ -150,6 +152,18 @@ async def test_a_caller_with_another_role_is_answered_anew(doors):
     await shop.create("book", {"title": "Emma"})
     assert plugin.requests == before["requests"] + 2
     assert (await shop.get("book")).meta["total"] == 1
+
+
+async def test_an_answer_in_place_of_the_handler_is_for_the_caller_as_it_stands_now(doors):
+    (kernel, _, _), (_, plugin, there) = doors
+    echo = {**HEADER, "X-Echo": "1"}
+    assert (await there.get("book", headers=echo)).data == [["admin"]]
+    await change(kernel, "7", {"clerk"})
+    before = plugin.looked_up
+    assert (await there.get("book", headers=echo)).data == [["clerk"]]
+    assert plugin.looked_up == before + 1
+    await change(kernel, "7", None)
+    assert_error(await there.get("book", headers=echo), 401, "UNAUTHORIZED", "Unknown badge")
 
 
 async def test_a_caller_who_keeps_changing_is_looked_up_in_the_end(doors, monkeypatch):
