@@ -40,7 +40,9 @@ _DISTURBED = 0.1
 @click.option("--postgres", is_flag=True, help="Instead: Rocket on Postgres beside a bare loop of the same SQL.")
 @click.option("--plugins", is_flag=True, help="Instead: what installed plugins cost an entity they do nothing to.")
 @click.option("--auth", is_flag=True, help="Instead: what signing in and permissions with a condition cost.")
+@click.option("--rules", is_flag=True, help="Instead: what ten rules cost a create, and an expression by itself.")
 @click.option("--webhooks", is_flag=True, help="Instead: what webhooks cost a write, and a silent receiver the others.")
+@click.option("--workflows", is_flag=True, help="Instead: what a workflow costs the write that starts it.")
 @click.option("--costs", is_flag=True, help="Instead: where the time of a get, a list and a create goes.")
 def main(
     seconds: float,
@@ -56,11 +58,13 @@ def main(
     postgres: bool,
     plugins: bool,
     auth: bool,
+    rules: bool,
     webhooks: bool,
+    workflows: bool,
     costs: bool,
 ) -> None:
     """Compare Rocket with PocketBase, side by side, on the same rows."""
-    if postgres or plugins or auth or webhooks or costs:
+    if postgres or plugins or auth or rules or webhooks or workflows or costs:
         with urgent(nice):
             _inside(
                 seconds,
@@ -69,7 +73,9 @@ def main(
                 postgres=postgres,
                 plugins=plugins,
                 auth=auth,
+                rules=rules,
                 webhooks=webhooks,
+                workflows=workflows,
                 costs=costs,
             )
         return
@@ -127,7 +133,9 @@ def _inside(
     postgres: bool,
     plugins: bool,
     auth: bool,
+    rules: bool,
     webhooks: bool,
+    workflows: bool,
     costs: bool,
 ) -> None:
     """The parts that need neither wrk nor PocketBase. Imported late: each brings libraries of its own."""
@@ -141,13 +149,23 @@ def _inside(
 
             run_plugins(folder, OUT, seconds=seconds, rounds=rounds)
         if auth:
+            from bench.auth_cost import run_auth_cost
             from bench.auth_part import run_auth
 
+            run_auth_cost(folder, OUT, rounds=rounds)
             run_auth(folder, OUT, seconds=seconds, rounds=rounds)
+        if rules:
+            from bench.rules_part import run_rules
+
+            run_rules(folder, OUT, seconds=seconds, rounds=rounds)
         if webhooks:
             from bench.webhooks_part import run_webhooks
 
             run_webhooks(folder, OUT, seconds=seconds, rounds=rounds)
+        if workflows:
+            from bench.workflows_part import run_workflows
+
+            run_workflows(folder, OUT, seconds=seconds, rounds=rounds)
         if costs:
             from bench.costs import run_costs
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from rocket_kernel.errors import Conflict as Conflict
     from rocket_kernel.errors import Detail as Detail
     from rocket_kernel.errors import Forbidden as Forbidden
+    from rocket_kernel.errors import ForeignKeyViolation as ForeignKeyViolation
     from rocket_kernel.errors import InvalidPayload as InvalidPayload
     from rocket_kernel.errors import NotFound as NotFound
     from rocket_kernel.errors import PayloadTooLarge as PayloadTooLarge
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from rocket_kernel.errors import RocketError as RocketError
     from rocket_kernel.errors import StartupError as StartupError
     from rocket_kernel.errors import StorageFull as StorageFull
+    from rocket_kernel.errors import TransactionConflict as TransactionConflict
     from rocket_kernel.errors import Unauthorized as Unauthorized
     from rocket_kernel.errors import Unavailable as Unavailable
     from rocket_kernel.errors import UniqueViolation as UniqueViolation
@@ -174,6 +176,7 @@ _ROOMS = {
     "Conflict": "errors",
     "Detail": "errors",
     "Forbidden": "errors",
+    "ForeignKeyViolation": "errors",
     "InvalidPayload": "errors",
     "NotFound": "errors",
     "PayloadTooLarge": "errors",
@@ -182,6 +185,7 @@ _ROOMS = {
     "RocketError": "errors",
     "StartupError": "errors",
     "StorageFull": "errors",
+    "TransactionConflict": "errors",
     "Unauthorized": "errors",
     "Unavailable": "errors",
     "UniqueViolation": "errors",

@@ -6,6 +6,7 @@ import click
 
 import rocket_kernel
 from rocket_kernel.commands.apps import apps
+from rocket_kernel.commands.demo import demo
 from rocket_kernel.commands.failures import ReadableGroup, failure_text
 from rocket_kernel.commands.plugins import plugins
 from rocket_kernel.commands.serve import serve
@@ -14,7 +15,7 @@ from rocket_kernel.errors import PluginError, StartupError
 from rocket_kernel.parts import KERNEL
 from rocket_kernel.plugins import PluginSet, installed_plugins, load_plugins
 
-COMMANDS = (serve, apps, import_file, export_app, plugins)
+COMMANDS = (serve, demo, apps, import_file, export_app, plugins)
 
 
 def main() -> None:

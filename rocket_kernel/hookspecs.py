@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from rocket_kernel.actions import ActionType
     from rocket_kernel.actor import Actor
     from rocket_kernel.apps.context import AppContext
-    from rocket_kernel.config import Config
     from rocket_kernel.call import Call
+    from rocket_kernel.config import Config
     from rocket_kernel.events import Event
     from rocket_kernel.expressions.functions import Function
     from rocket_kernel.http.messages import Request, Response

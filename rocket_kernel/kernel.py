@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from rocket_kernel.apps.directory import AppDirectory
@@ -13,12 +13,14 @@ from rocket_kernel.clock import Clock, SystemClock
 from rocket_kernel.config import Config
 from rocket_kernel.errors import PluginError, Unavailable
 from rocket_kernel.http import admin, expressions, platform, records, transfer
+from rocket_kernel.http.body import BODY_TIMEOUT_S
 from rocket_kernel.http.router import Route, Router
 from rocket_kernel.jobs import JOBS, Job, JobRunner
 from rocket_kernel.parts import KERNEL, Parts, gather_parts
 from rocket_kernel.plugins import Plugin, PluginSet, installed_plugins, load_plugins
 from rocket_kernel.store.protocol import Server
 from rocket_kernel.store.servers import DRIVERS, configured_servers
+from rocket_kernel.time_limit import TimeLimit
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +39,8 @@ class Kernel:
     on_response: tuple[Callable[[Any, Any], Any], ...]
     jobs: JobRunner
     known_drivers: tuple[str, ...] = DRIVERS
+    body_time: TimeLimit = field(default_factory=lambda: TimeLimit(BODY_TIMEOUT_S))
+    """For the JSON body of a request to arrive."""
 
     @property
     def open_house(self) -> bool:
@@ -112,7 +116,7 @@ def make_kernel(
         router=Router(_routes(parts)),
         authenticate=tuple(item.participant("request") for item in loaded.of("authenticate")),
         on_request=tuple(item.participant("request") for item in loaded.of("on_request")),
-        on_response=tuple(_response_participants(loaded)),
+        on_response=tuple(item.participant("request", "response") for item in loaded.of("on_response")),
     )
 
 
@@ -133,12 +137,3 @@ def _routes(parts: Parts) -> Iterable[tuple[str, Route]]:
         own.extend(admin.kind_routes(kind))
     yield from ((KERNEL, route) for route in own)
     yield from parts.plugins.collect("register_routes")
-
-
-def _response_participants(plugins: PluginSet) -> Iterable[Callable[[Any, Any], Any]]:
-    for item in plugins.of("on_response"):
-
-        def call(request: Any, response: Any, item: Any = item) -> Any:
-            return item.call(request=request, response=response)
-
-        yield call

@@ -16,6 +16,7 @@ from typing import Any, ClassVar, TypeVar
 import pluggy
 
 from rocket_kernel import hookspecs
+from rocket_kernel.actor import CallerChanged
 from rocket_kernel.config import parse_settings
 from rocket_kernel.errors import ConfigError, PluginError, RocketError, StartupError
 
@@ -27,6 +28,9 @@ ENTRY_POINT_GROUP = "rocket.plugins"
 _KERNEL = "kernel"
 
 T = TypeVar("T")
+
+_PASSED_ON = (RocketError, StartupError, CallerChanged)
+"""What an implementation may raise; anything else is a defect of the plugin."""
 
 
 class Plugin:
@@ -55,6 +59,8 @@ class Implementation:
     plugin: str
     hook: str
     function: Callable[..., Any]
+    asked: tuple[str, ...]
+    """Names of the parameters that it has, in its own order."""
 
     def call(self, **arguments: Any) -> Any:
         """Call with those arguments the implementation asks for; what it raises is named after plugin and hook.
@@ -63,7 +69,7 @@ class Implementation:
         """
         try:
             result = self.function(**self._chosen(arguments))
-        except (RocketError, StartupError):
+        except _PASSED_ON:
             raise
         except Exception as error:
             raise self._defect(error) from error
@@ -73,7 +79,7 @@ class Implementation:
         """What a collector returns; None is nothing."""
         try:
             return list(self.call(**arguments) or ())
-        except (RocketError, PluginError):
+        except _PASSED_ON:
             raise
         except Exception as error:  # it is no sequence, or a generator that fails
             raise self._defect(error) from error
@@ -81,7 +87,7 @@ class Implementation:
     async def _awaited(self, running: Coroutine[Any, Any, Any]) -> Any:
         try:
             return await running
-        except (RocketError, StartupError):
+        except _PASSED_ON:
             raise
         except Exception as error:
             raise self._defect(error) from error
@@ -89,17 +95,24 @@ class Implementation:
     def _defect(self, error: Exception) -> PluginError:
         return PluginError(self.plugin, f"raised {type(error).__name__}: {error}", hook=self.hook)
 
-    def participant(self, parameter: str) -> Callable[[Any], Any]:
-        """An async implementation as a callable of one positional argument, whether or not it asks for it.
+    def participant(self, *parameters: str) -> Callable[..., Any]:
+        """An async implementation as a callable of these parameters by position, whichever of them it asks for.
 
         A defect leaves as PluginError, so that the log names plugin and hook; a RocketError leaves as it is.
         """
-        asks = parameter in inspect.signature(self.function).parameters
+        function, asked = self.function, self.asked
+        if asked == parameters:
+            in_order = function
+        else:
 
-        async def call(value: Any) -> Any:
+            def in_order(*values: Any) -> Any:
+                named = zip(parameters, values, strict=True)
+                return function(**{name: value for name, value in named if name in asked})
+
+        async def call(*values: Any) -> Any:
             try:
-                return await (self.function(**{parameter: value}) if asks else self.function())
-            except (RocketError, PluginError):
+                return await in_order(*values)
+            except _PASSED_ON:
                 raise
             except Exception as error:
                 raise PluginError(self.plugin, f"raised {type(error).__name__}", hook=self.hook) from error
@@ -107,8 +120,7 @@ class Implementation:
         return call
 
     def _chosen(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        asked = inspect.signature(self.function).parameters
-        return {name: value for name, value in arguments.items() if name in asked}
+        return {name: arguments[name] for name in self.asked if name in arguments}
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,7 +287,12 @@ def _implementations(manager: pluggy.PluginManager, plugins: Sequence[Plugin]) -
         if not hasattr(getattr(hookspecs, name), f"{hookspecs.PROJECT}_spec"):
             continue
         found = [
-            Implementation(implementation.plugin_name, name, implementation.function)
+            Implementation(
+                implementation.plugin_name,
+                name,
+                implementation.function,
+                tuple(inspect.signature(implementation.function).parameters),
+            )
             for implementation in getattr(manager.hook, name).get_hookimpls()
         ]
         table[name] = tuple(sorted(found, key=lambda implementation: order[implementation.plugin]))

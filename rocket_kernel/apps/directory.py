@@ -29,7 +29,7 @@ from rocket_kernel.errors import (
 from rocket_kernel.metadata.names import MAX_APP_NAME, is_app_name
 from rocket_kernel.parts import Parts
 from rocket_kernel.store.columns import Table
-from rocket_kernel.store.migrate import apply_table
+from rocket_kernel.store.migrate import apply_tables
 from rocket_kernel.store.protocol import Server, Store
 from rocket_kernel.store.table_rows import TableRows
 
@@ -91,6 +91,8 @@ class AppDirectory:
     _open: dict[str, AppContext] = field(default_factory=dict)
     _opening: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary)
     """Held while an app is opened. Anybody may ask for any name, so none is kept longer than it is used."""
+    _just_made: dict[str, str] = field(default_factory=dict)
+    """Secrets of apps that this process has made and not opened yet, by name: their tables are as they must be."""
     _under_way: set[asyncio.Task[Any]] = field(default_factory=set)
     """Creations and deletions, whose callers may have gone away."""
 
@@ -114,8 +116,7 @@ class AppDirectory:
                     await server.create_database(config.name)
             self._management = await server.open(config.name, pool_size=config.pool_size)
             async with self._management.schema_change() as tx:
-                for table in (*self.management_tables, *self.parts.platform_tables):
-                    await apply_table(tx, table)
+                await apply_tables(tx, (*self.management_tables, *self.parts.platform_tables))
         except Unavailable as error:
             raise StartupError(
                 f"the management database {config.name!r} cannot be reached: {error.__cause__}"
@@ -182,7 +183,7 @@ class AppDirectory:
         return True
 
     async def _row(self, name: str) -> dict[str, Any] | None:
-        async with self.management.read() as session:
+        async with self.management.read(snapshot=False) as session:
             return await _APPS.first(session, {"name": name})
 
     async def create(self, new: NewApp) -> dict[str, Any]:
@@ -300,8 +301,10 @@ class AppDirectory:
             row = await self._row(new.name) or {}
             await self._make_tables(store)
             app = await open_context(store, self.parts, name=new.name, secret=row["jwt_secret"])
-            async with store.write() as tx:
-                await self.parts.plugins.notify("on_app_created", app=app, tx=tx, shown_once=shown_once)
+            if self.parts.plugins.of("on_app_created"):
+                async with store.write() as tx:
+                    await self.parts.plugins.notify("on_app_created", app=app, tx=tx, shown_once=shown_once)
+            self._just_made[new.name] = row["jwt_secret"]
         finally:
             await store.close()
         return shown_once
@@ -309,8 +312,7 @@ class AppDirectory:
     async def _make_tables(self, store: Store) -> None:
         identity = str(uuid4())
         async with store.schema_change() as tx:
-            for table in (STATE, *(kind.table for kind in self.parts.kinds.ordered), *self.parts.tables):
-                await apply_table(tx, table)
+            await apply_tables(tx, (STATE, *(kind.table for kind in self.parts.kinds.ordered), *self.parts.tables))
             await _STATE.try_insert(tx, {"name": STATE_KEY, "revision": 0, "status": "active", "identity": identity})
             await _STATE.update(tx, {"name": STATE_KEY, "identity": ""}, {"identity": identity})
 
@@ -332,6 +334,7 @@ class AppDirectory:
                 await store.close()
 
     async def _remove(self, server: Server, name: str) -> None:
+        self._just_made.pop(name, None)
         await self.close(name)
         await server.drop_database(_database(name))
         await self.parts.plugins.notify("on_app_deleted", name=name, config=self.parts.config)
@@ -366,7 +369,8 @@ class AppDirectory:
         server = self._server(row["db_driver"])
         store = await server.open(row["db_name"], pool_size=self.parts.config.app_pool_size)
         try:
-            await self._make_tables(store)
+            if self._just_made.pop(name, None) != row["jwt_secret"]:
+                await self._make_tables(store)
             app = await open_context(store, self.parts, name=name, secret=row["jwt_secret"])
             if await self._row(name) != row:
                 raise AppNotFound(name)  # it was opened while it went, or while another took its place

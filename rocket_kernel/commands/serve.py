@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 
@@ -11,12 +12,15 @@ import rocket_kernel
 from rocket_kernel.commands.options import configuration_options, read_config
 from rocket_kernel.commands.work import work
 from rocket_kernel.kernel import Kernel
-from rocket_kernel.serving.address import Listening, claim, resolve
+from rocket_kernel.serving.address import Address, Listening, claim, resolve
 from rocket_kernel.serving.application import build_kernel, require_safe_address
 from rocket_kernel.serving.banner import banner
 from rocket_kernel.serving.logs import configure_logging
 from rocket_kernel.serving.options import ServeOptions
 from rocket_kernel.serving.servers import PREFERENCE, choose_server
+
+Prepare = Callable[[Kernel, Address], Awaitable[str]]
+"""Works on the open kernel before anybody is served; the text is for the person at the terminal."""
 
 
 @click.command()
@@ -38,19 +42,28 @@ def serve(
 ) -> None:
     """Serve until SIGTERM or Ctrl-C; running requests may finish."""
     config = read_config(config_path, data_dir, host=host, port=port, workers=workers, server=server)
-    options = ServeOptions(config, allow_default_passwords=allow_default_passwords)
-    http_server = choose_server(config.server.server)
-    address = resolve(config.server.host, config.server.port)
+    listen_and_serve(ServeOptions(config, allow_default_passwords=allow_default_passwords))
+
+
+def listen_and_serve(options: ServeOptions, prepare: Prepare | None = None) -> None:
+    """Serve until SIGTERM or Ctrl-C. What `prepare` says is printed once the port is taken. Raises StartupError."""
+    server = options.config.server
+    http_server = choose_server(server.server)
+    address = resolve(server.host, server.port)
     # Everything that can stop the start is tried here, once, rather than in every worker.
     kernel = build_kernel(options)
     require_safe_address(kernel, address)
     bound, address = claim(address)
     configure_logging()
-    work(kernel, partial(_tell, Listening(address, options.allow_default_passwords)))
+    said = work(kernel, partial(_begin, Listening(address, options.allow_default_passwords), prepare))
     version = rocket_kernel.__version__
     click.echo(banner(kernel, address, version=version, server=str(http_server)), err=True)
+    if said:
+        click.echo(said)
     http_server.serve(options, bound)
 
 
-async def _tell(listening: Listening, kernel: Kernel) -> None:
+async def _begin(listening: Listening, prepare: Prepare | None, kernel: Kernel) -> str:
+    said = "" if prepare is None else await prepare(kernel, listening.address)
     await kernel.parts.plugins.notify("on_listening", kernel=kernel, listening=listening)
+    return said

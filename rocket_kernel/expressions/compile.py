@@ -12,7 +12,7 @@ from typing import Any
 from rocket_kernel.expressions import operators
 from rocket_kernel.expressions.errors import Fault
 from rocket_kernel.expressions.forms import FORM_BUILDERS
-from rocket_kernel.expressions.functions import MATH, METHODS, NATIVE, Function
+from rocket_kernel.expressions.functions import MATH, METHODS, NATIVE, Function, require_count
 from rocket_kernel.expressions.members import element, member
 from rocket_kernel.expressions.parse import parse
 from rocket_kernel.expressions.patterns import PatternError, compile_pattern
@@ -262,14 +262,6 @@ class Compiler:
                 raise fault.placed(at) from None
 
         return run
-
-
-def require_count(name: str, given: int, least: int, most: int | None, at: int) -> None:
-    """Raises Fault for too few or too many arguments."""
-    if given >= least and (most is None or given <= most):
-        return
-    expected = str(least) if least == most else f"at least {least}" if most is None else f"{least} to {most}"
-    raise Fault(f"wrong number of arguments for {name}: {expected} expected, {given} given", at)
 
 
 def look_up(frame: Frame, name: str) -> Any:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rocket_kernel.expressions import numbers
 from rocket_kernel.expressions.compare import ordered
 from rocket_kernel.expressions.errors import Fault
-from rocket_kernel.expressions.functions import require_list, to_instant
+from rocket_kernel.expressions.functions import require_count, require_list, to_instant
 from rocket_kernel.expressions.syntax import Call, Chain, Comparison, Literal, Name, Node, Path, Unary
 from rocket_kernel.expressions.values import as_number, is_list, kind_name, truthy, value_of
 from rocket_kernel.expressions.work import Frame, Work, require_list_size
@@ -49,8 +49,6 @@ class _Each:
 
 def _each(compiler: Compiler, node: Call, name: str, *, needed: bool) -> tuple[Run, _Each]:
     """The list argument and the `e` behind it."""
-    from rocket_kernel.expressions.compile import require_count
-
     require_count(name, len(node.arguments), 2 if needed else 1, 2, node.at)
     items = compiler.build(node.arguments[0])
     if len(node.arguments) == 1:
@@ -137,8 +135,6 @@ def _total(name: str, values: Iterator[Any], work: Work) -> tuple[Decimal, int]:
 
 def _extreme(compiler: Compiler, node: Call, name: str) -> Run:
     """`min` and `max`: of a list, perhaps by an `e`, or of two or more arguments."""
-    from rocket_kernel.expressions.compile import require_count
-
     require_count(name, len(node.arguments), 1, None, node.at)
     choose = _smallest if name == "min" else _largest
     second = node.arguments[1] if len(node.arguments) == 2 else None
@@ -221,8 +217,6 @@ def _now(compiler: Compiler, node: Call, name: str) -> Run:
 
 
 def _at_most_one(compiler: Compiler, node: Call, name: str) -> Sequence[Run]:
-    from rocket_kernel.expressions.compile import require_count
-
     require_count(name, len(node.arguments), 0, 1 if name == "new Date" else 0, node.at)
     return [compiler.build(argument) for argument in node.arguments]
 

@@ -13,8 +13,8 @@ from typing import Any
 
 from rocket_kernel.expressions import compare, numbers
 from rocket_kernel.expressions.errors import Fault
-from rocket_kernel.expressions.limits import MAX_EXPONENT
-from rocket_kernel.expressions.patterns import PatternError, compile_pattern
+from rocket_kernel.expressions.limits import MAX_EXPONENT, MAX_STEPS
+from rocket_kernel.expressions.patterns import MAX_SEARCH, PatternError, compile_pattern
 from rocket_kernel.expressions.values import (
     EPOCH,
     as_instant,
@@ -141,14 +141,14 @@ def found(pattern: str, text: str, work: Work) -> bool:
     """Whether a pattern is found in a text, both within the limits. Raises Fault."""
     try:
         compiled = compile_pattern(pattern)
-        work.spend(len(text) * compiled.size // _PATTERN_WORK_A_STEP)
+        work.spend(compiled.search_size(text) // _SEARCH_A_STEP)
         return compiled.found_in(text)
     except PatternError as error:
         raise Fault(f"invalid pattern: {error}") from None
 
 
 # All steps together are as much work as one search may be.
-_PATTERN_WORK_A_STEP = 320
+_SEARCH_A_STEP = MAX_SEARCH // MAX_STEPS
 
 
 def to_instant(work: Work, value: Any) -> datetime | None:
@@ -256,6 +256,14 @@ METHODS: Mapping[str, tuple[Callable[..., Any], int]] = {
     "getTime": (_get_time, 0),
 }
 """By name, with the number of arguments. On null each gives null."""
+
+
+def require_count(name: str, given: int, least: int, most: int | None, at: int) -> None:
+    """Raises Fault for too few or too many arguments."""
+    if given >= least and (most is None or given <= most):
+        return
+    expected = str(least) if least == most else f"at least {least}" if most is None else f"{least} to {most}"
+    raise Fault(f"wrong number of arguments for {name}: {expected} expected, {given} given", at)
 
 
 def require_list(name: str, value: Any) -> Any:

@@ -41,8 +41,7 @@ async def evaluate_in_write(expression: Expression, write: Write, *, related_loa
         hop = registry.model.hop(write.entity.name, key)
         if hop is None:
             return None
-        chosen = narrowed.get(key)
-        rows = await _rows_in_write(write, hop, None if chosen is None else chosen.where)
+        rows = await _rows_in_write(write, hop, narrowed.get(key))
         return related_values(key, hop, registry.entity(hop.target).entity, rows)
 
     return await evaluate_loading(expression, values, load)
@@ -84,14 +83,14 @@ async def _stored_rows(
     return [row for _, row in found]
 
 
-async def _rows_in_write(write: Write, hop: Hop, where: Filter | None) -> list[Record]:
+async def _rows_in_write(write: Write, hop: Hop, narrowed: RelatedLoad | None) -> list[Record]:
     """Stored rows, once a relation and filter, with what the same request changes laid over them."""
-    run = write.run
+    run, where = write.run, None if narrowed is None else narrowed.where
     # Steps that write beside the record make what was loaded old.
     version = (run.stored, len(run.further))
     known: dict[Any, tuple[Any, list[Record]]] = write.stash.setdefault(_CACHE, {})
     record = (write.old if write.action == DELETE else write.record) or {}
-    key = (hop.relation.name, hop.forward, where, record.get(hop.own_field))
+    key = (hop.relation.name, hop.forward, None if where is None else narrowed, record.get(hop.own_field))
     cached = known.get(key)
     if cached is None or cached[0] != version:
         cached = known[key] = (version, await _stored_rows(run.session, run.registry, hop, record, where))

@@ -29,7 +29,6 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 _LONG_NUMBER, _DIGITS_A_STEP = 64, 8
 _PLAIN = frozenset({type(None), bool, str})
-_FINAL = frozenset({type(None), bool, Decimal, str, datetime, list, tuple, dict})
 
 
 def value_of(raw: Any) -> Any:
@@ -112,6 +111,10 @@ class RecordMap(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return len(self.entity.fields)
+
+
+_FINAL = frozenset({type(None), bool, Decimal, str, datetime, list, tuple, dict, RecordMap})
+"""Types that are values as they are."""
 
 
 def field_value(entity: Entity, name: str, wire: Any) -> Any:
@@ -213,15 +216,15 @@ def json_text_of(value: Any, work: Work, depth: int = 0) -> str:
             work.makes(len(value))
             return json_text.encode(value).decode()
     parts: list[str] = []
-    if isinstance(value, Mapping):
+    if is_list(value):
+        for item in value:
+            parts.append(json_text_of(item, work, depth + 1))
+        opening, closing = "[", "]"
+    else:
         for key in value:
             work.makes(len(key))
             parts.append(json_text.encode(key).decode() + ":" + json_text_of(value[key], work, depth + 1))
         opening, closing = "{", "}"
-    else:
-        for item in value:
-            parts.append(json_text_of(item, work, depth + 1))
-        opening, closing = "[", "]"
     work.makes(sum(map(len, parts)) + len(parts) + 1)
     return opening + ",".join(parts) + closing
 
@@ -262,19 +265,19 @@ def _plain(raw: Any, work: Work, depth: int) -> Any:
     if type(raw) is int and raw.bit_length() <= numbers.EXACT_BITS:
         return raw
     value = value_of(raw)
-    match value:
-        case Decimal():
-            return _plain_number(value)
-        case datetime():
-            return instant_text(value)
-        case None | bool() | str():
-            return value
+    kind = type(value)
+    if kind in _PLAIN:
+        return value
+    if kind is Decimal:
+        return _plain_number(value)
+    if kind is datetime:
+        return instant_text(value)
     if depth > MAX_VALUE_DEPTH:
         raise Fault("value nested too deeply")
     work.spend(PRINTED * (len(value) + 1))
-    if isinstance(value, Mapping):
-        return {key: _plain(value[key], work, depth + 1) for key in value}
-    return [item if type(item) in _PLAIN else _plain(item, work, depth + 1) for item in value]
+    if is_list(value):
+        return [item if type(item) in _PLAIN else _plain(item, work, depth + 1) for item in value]
+    return {key: _plain(value[key], work, depth + 1) for key in value}
 
 
 def _plain_number(number: Decimal) -> int | float:

@@ -9,7 +9,7 @@ from rocket_kernel.expressions.errors import Fault
 from rocket_kernel.expressions.limits import MAX_LIST, MAX_STEPS, MAX_TEXT
 
 # Steps for one element: comparing and printing take longer than the usual step.
-COMPARED, PRINTED = 2, 3
+COMPARED, PRINTED = 2, 4
 
 _LONG = 1024
 _CHARACTERS_A_STEP = 64

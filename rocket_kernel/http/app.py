@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, cast
 
 from quart import Quart
 from quart import Request as QuartRequest
@@ -62,8 +61,10 @@ class RocketQuart(Quart):
         request = quart_request if request_context is None else request_context.request
         if request.url_rule is not None:
             return await super().dispatch_request(request_context)
-        kernel_request = make_request(self.kernel, request.scope, _chunks(request.body))
-        answer = await dispatch(kernel_request, raw_path(request.scope))
+        body = cast(BoundedBody, request.body)
+        body.bound()
+        answer = await dispatch(make_request(self.kernel, request.scope, body), raw_path(request.scope))
+        body.forget()
         return await _quart_response(answer, head=request.method == "HEAD")
 
 
@@ -84,11 +85,6 @@ def create_app(kernel: Kernel, *, lane: bool = True) -> RocketQuart:
     app.before_serving(kernel.start)
     app.after_serving(kernel.stop)
     return app
-
-
-async def _chunks(body: Any) -> AsyncIterator[bytes]:
-    async for chunk in body:
-        yield chunk
 
 
 async def _quart_response(answer: Response, *, head: bool) -> QuartResponse:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import AsyncIterator, Generator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -12,6 +12,7 @@ from quart.wrappers.request import Body
 
 from rocket_kernel import json_text
 from rocket_kernel.errors import InvalidPayload, PayloadTooLarge
+from rocket_kernel.time_limit import TimeLimit
 
 BODY_TIMEOUT_S = 20.0
 """Longest time for a whole JSON body to arrive; slower ones hold a connection for nothing."""
@@ -27,32 +28,48 @@ _GZIP = 16 + zlib.MAX_WBITS
 
 
 class BoundedBody(Body):
-    """Quart's body, which whoever fills it can keep small: `room` waits until what has come is being read."""
+    """Quart's body, which its reader can keep small: `room` waits until what has come is being read.
+
+    Routes of the host have it as Quart made it, until `bound` is called.
+    """
 
     def __init__(self, expected_content_length: int | None, max_content_length: int | None) -> None:
         super().__init__(expected_content_length, max_content_length)
+        self.begun = False
+        """Somebody has asked for it."""
         self._room = asyncio.Event()
         self._room.set()
-        self._asked_whole = False
+        self._bounded = False
+        self._forgotten = False
+
+    def bound(self) -> None:
+        """From now on no more comes than is read."""
+        self._bounded = True
+
+    def forget(self) -> None:
+        """Nobody reads it any more: drop what has come, and whatever still comes.
+
+        A server that cannot get rid of a body may not get on with the answer either.
+        """
+        self._forgotten = True
+        self._data.clear()
+        self._room.set()
 
     def append(self, data: bytes) -> None:
+        if self._forgotten:
+            return
         super().append(data)
-        if len(self._data) >= UNREAD_AT_MOST and not self._asked_whole:
+        if self._bounded and len(self._data) >= UNREAD_AT_MOST:
             self._room.clear()
 
     async def room(self) -> None:
         await self._room.wait()
 
     async def __anext__(self) -> bytes:
+        self.begun = True
         data = await super().__anext__()
         self._room.set()
         return data
-
-    def __await__(self) -> Generator[Any, None, Any]:
-        # A route of the host asks for all of it at once: Quart's own limit is what holds then.
-        self._asked_whole = True
-        self._room.set()
-        return super().__await__()
 
 
 async def drain(stream: AsyncIterator[bytes]) -> None:
@@ -69,7 +86,9 @@ async def drain(stream: AsyncIterator[bytes]) -> None:
                     return
 
 
-async def read_json(headers: Mapping[str, str], stream: AsyncIterator[bytes], *, limit: int) -> Mapping[str, Any]:
+async def read_json(
+    headers: Mapping[str, str], stream: AsyncIterator[bytes], *, limit: int, time_limit: TimeLimit
+) -> Mapping[str, Any]:
     """The JSON object of a body; {} for an empty one or another content type.
 
     Raises PayloadTooLarge without reading on, and InvalidPayload.
@@ -78,7 +97,7 @@ async def read_json(headers: Mapping[str, str], stream: AsyncIterator[bytes], *,
     if declared.isascii() and declared.isdigit() and int(declared[:20]) > limit:
         raise PayloadTooLarge(limit)
     try:
-        async with asyncio.timeout(BODY_TIMEOUT_S):
+        with time_limit():
             body = await _read(stream, headers.get("content-encoding", ""), limit=limit)
     except TimeoutError as error:
         raise InvalidPayload("Request body took too long") from error

@@ -37,9 +37,11 @@ async def dispatch(request: Request, raw_path: str) -> Response:
 
 async def _let_finish_sending(request: Request) -> None:
     """Of a body that was refused before its end, unless the client waits to be told to send it."""
-    streams = request.route is not None and request.route.body is BodyMode.STREAM
-    if streams and request.stream is not None and "expect" not in request.headers:
-        await drain(request.stream)
+    stream, route = request.stream, request.route
+    if stream is None or route is None or route.body is not BodyMode.STREAM:
+        return
+    if "expect" not in request.headers or getattr(stream, "begun", True):
+        await drain(stream)
 
 
 async def _answer(request: Request, raw_path: str) -> Response:
@@ -63,8 +65,9 @@ async def _answer(request: Request, raw_path: str) -> Response:
 
 async def _read_body(request: Request, route: Route) -> None:
     if route.body is BodyMode.JSON and request.method in METHODS_WITH_BODY and request.stream is not None:
-        limit = request.kernel.parts.config.server.max_body_bytes
-        request.body = await read_json(request.headers, request.stream, limit=limit)
+        kernel = request.kernel
+        limit = kernel.parts.config.server.max_body_bytes
+        request.body = await read_json(request.headers, request.stream, limit=limit, time_limit=kernel.body_time)
     elif request.stream is not None:
         request.stream = _noticing(request, request.stream)
 
@@ -143,13 +146,15 @@ async def _answer_known_caller(request: Request, route: Route) -> Response:
             try:
                 return await _handle(request, route)
             except CallerChanged:
-                continue
+                pass
             except (AppNotFound, Unavailable):
                 raise
             except RocketError:
                 # No session may have told, and the caller as it stands now may be due another error.
                 if await request.app.still_knows(request.actor):
                     raise
+            request.actor = NOBODY
+            request.stash.clear()
         request.confirms_caller = False
     return await _handle(request, route)
 
@@ -163,6 +168,9 @@ async def _handle(request: Request, route: Route) -> Response:
     for participant in request.kernel.on_request:
         response: Response | None = await participant(request)
         if response is not None:
+            # It stands for the handler, whose session would have told.
+            if request.confirms_caller and not await request.app.still_knows(request.actor):
+                raise CallerChanged
             return response
     return await route.handler(request)
 

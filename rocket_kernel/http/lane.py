@@ -5,7 +5,9 @@ The handlers, participants and error bodies are the same as behind the plain doo
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from quart.asgi import ASGIHTTPConnection
@@ -18,6 +20,7 @@ from rocket_kernel.http.scope import make_request, raw_path
 if TYPE_CHECKING:
     from rocket_kernel.http.app import RocketQuart
 
+LET_GO_S = 10.0
 _LANE_METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
 
 
@@ -29,11 +32,15 @@ class LaneConnection(ASGIHTTPConnection):
     """Quart's connection class for HTTP, which answers record requests itself and hands on all others."""
 
     app: RocketQuart
+    _more_to_come = False
+    """The body has begun to come, and its end has not."""
 
     async def __call__(self, receive: Any, send: Any) -> None:
         path = raw_path(self.scope)
         if not _is_record_path(path, self.scope) or not self.app.lane_open:
             await super().__call__(receive, send)
+            if self._more_to_come:
+                await _let_go(receive)
             return
         request = make_request(self.app.kernel, self.scope, _body(receive))
         try:
@@ -47,11 +54,13 @@ class LaneConnection(ASGIHTTPConnection):
         while True:
             message = await receive()
             if message["type"] == "http.disconnect":
+                self._more_to_come = False
                 return
             if message["type"] != "http.request":
                 continue
+            self._more_to_come = message.get("more_body", False)
             request.body.append(message.get("body", b""))
-            if not message.get("more_body", False):
+            if not self._more_to_come:
                 request.body.set_complete()
             if isinstance(request.body, BoundedBody):
                 await request.body.room()
@@ -66,6 +75,17 @@ def _is_record_path(path: str, scope: Any) -> bool:
         return False
     app, entity = parts[2], parts[3]
     return app[:1].islower() and entity[:1].islower() and entity != "auth"
+
+
+async def _let_go(receive: Any) -> None:
+    """Take what is left of a body whose request is answered, until the server has closed the connection.
+
+    Hypercorn waits without end for somebody to take what it has read, and never notices that the client is gone.
+    """
+    with suppress(TimeoutError):
+        async with asyncio.timeout(LET_GO_S):
+            while (message := await receive())["type"] == "http.request" and message.get("more_body", False):
+                pass
 
 
 async def _body(receive: Any) -> AsyncIterator[bytes]:

@@ -20,6 +20,8 @@ logger = logging.getLogger(__name__)
 SHORTEST_LIFE_S = 5.0
 """A worker that ends sooner would only end again: the server stops instead of starting another."""
 
+HEARING_S = 0.5
+
 
 def keep_running(
     target: Callable[..., None], arguments: tuple[Any, ...], *, workers: int, release: Callable[[], None]
@@ -38,7 +40,8 @@ def keep_running(
                 worker.start()
                 running[worker.sentinel] = (worker, time.monotonic())
             ready = wait([stop, *running])
-            if stop in ready:
+            # A signal for the whole group may end a worker before this process has come to hear of it.
+            if stop in ready or stop.poll(HEARING_S):
                 return
             for sentinel in [sentinel for sentinel in running if sentinel in ready]:
                 _require_long_life(*running.pop(sentinel))

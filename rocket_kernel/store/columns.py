@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -65,6 +66,8 @@ class Index:
     unique: bool = False
     live_only: bool = False
     """Covers only rows whose `deleted_at` is null."""
+    present_only: bool = False
+    """Covers only rows that have a value in its first column. An index that is there keeps what it covers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +80,13 @@ class Table:
     indexes: tuple[Index, ...] = ()
     as_found: bool = False
     """A table that is there and has all the columns is used as it is, whatever its key and its indexes."""
+    _by_name: Mapping[str, Column] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # Of two columns with one name the first.
+        by_name = {column.name: column for column in reversed(self.columns)}
+        object.__setattr__(self, "_by_name", by_name)
 
     def column(self, name: str) -> Column:
         """Raises KeyError for a name the table does not have."""
-        for column in self.columns:
-            if column.name == name:
-                return column
-        raise KeyError(name)
+        return self._by_name[name]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rocket_kernel.store.existing import ExistingTable
 from rocket_kernel.store.protocol import Session
 
@@ -15,6 +17,6 @@ async def read_table(session: Session, name: str) -> ExistingTable | None:
     return session.dialect.existing_table(name, columns, indexes)
 
 
-async def name_taken(session: Session, name: str) -> bool:
-    """The schema has a table or an index of this name."""
-    return bool(await session.fetch(*session.dialect.find_name(name)))
+async def names_taken(session: Session, names: Sequence[str]) -> set[str]:
+    """Those that a table or an index of the schema has."""
+    return {row[0] for row in await session.fetch(*session.dialect.find_names(names))} if names else set()

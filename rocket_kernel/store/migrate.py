@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -10,7 +10,7 @@ from types import MappingProxyType
 from rocket_kernel.errors import Conflict, InternalError, NotNullViolation, UniqueViolation
 from rocket_kernel.store.builder import SqlBuilder
 from rocket_kernel.store.columns import Index, Table
-from rocket_kernel.store.introspect import name_taken, read_table
+from rocket_kernel.store.introspect import names_taken, read_table
 from rocket_kernel.store.names import distinct_index_name
 from rocket_kernel.store.plan import ColumnTypeDiffers, DuplicateValues, PrimaryKeyDiffers, plan_table
 from rocket_kernel.store.protocol import Transaction
@@ -21,6 +21,7 @@ __all__ = [
     "PrimaryKeyDiffers",
     "advance_identity",
     "apply_table",
+    "apply_tables",
     "empty_column",
 ]
 
@@ -35,7 +36,7 @@ async def apply_table(tx: Transaction, wanted: Table, *, backfill: Mapping[str, 
     """
     existing = await read_table(tx, wanted.name)
     plan = plan_table(wanted, existing, tx.dialect)
-    if existing is None and await name_taken(tx, wanted.name):
+    if existing is None and await names_taken(tx, [wanted.name]):
         raise Conflict(f"Table already in use: {wanted.name}")
     migration = _Migration(tx, wanted)
     for statement in plan.statements:
@@ -49,6 +50,22 @@ async def apply_table(tx: Transaction, wanted: Table, *, backfill: Mapping[str, 
     for index in plan.indexes:
         await migration.create_index(index)
     return migration.ran
+
+
+async def apply_tables(tx: Transaction, wanted: Sequence[Table]) -> None:
+    """`apply_table` for each. Where none of them is there, as in a new database, they are made in few round trips."""
+    names = [name for table in wanted for name in (table.name, *(index.name for index in table.indexes))]
+    if len(set(names)) < len(names) or await names_taken(tx, names):
+        for table in wanted:
+            await apply_table(tx, table)
+        return
+    statements: list[str] = []
+    for table in wanted:
+        plan = plan_table(table, None, tx.dialect)
+        statements += plan.statements
+        statements += [tx.dialect.create_index(table, index) for index in plan.indexes]
+    for statement in tx.dialect.script(statements):
+        await tx.execute(statement)
 
 
 async def advance_identity(tx: Transaction, table: Table) -> None:
@@ -88,13 +105,15 @@ class _Migration:
 
     async def demand(self, names: Iterable[str]) -> None:
         full = [name for name in names if not await self._has_null(name)]
+        if not full:
+            return
         # A row without a value may have come from elsewhere in between; then the column stays as it is.
         with suppress(NotNullViolation):
             async with self.tx.savepoint():
                 await self._change_nullable(dict.fromkeys(full, False))
 
     async def create_index(self, index: Index) -> None:
-        if await name_taken(self.tx, index.name):
+        if await names_taken(self.tx, [index.name]):
             index = replace(index, name=distinct_index_name(index.name, self.table.name))
         try:
             await self.run(self.tx.dialect.create_index(self.table, index))

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
@@ -50,6 +50,12 @@ class PostgresServer:
     acquire_timeout_s: float = 10.0
     _traits: _Traits | None = field(default=None, init=False)
     _stores: dict[PostgresStore, str] = field(default_factory=dict, init=False)
+
+    def twin(self) -> PostgresServer:
+        """Another one on the same address, which need not ask again what this one has found out about it."""
+        made = replace(self)
+        made._traits = self._traits
+        return made
 
     async def create_database(self, name: str) -> None:
         async with self._managing() as connection:

@@ -95,6 +95,9 @@ def connect(path: Path, *, read_only: bool, synchronous: str, busy_timeout_s: fl
         connection.execute("PRAGMA cache_size = -32000")
         if read_only:
             connection.execute("PRAGMA query_only = ON")
+        else:
+            # What a savepoint keeps to undo itself would go to a file from 64 kB on, which a few indexes reach.
+            connection.execute("PRAGMA temp_store = MEMORY")
     except BaseException:
         connection.close()
         raise

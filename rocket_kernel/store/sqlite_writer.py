@@ -24,6 +24,7 @@ from rocket_kernel.store.sqlite_inline import next_serial
 from rocket_kernel.store.sqlite_member import MemberSession
 from rocket_kernel.store.sqlite_pace import Pace
 from rocket_kernel.store.sqlite_session import SqliteSession, TransactionEnded, commit_now, roll_back_now
+from rocket_kernel.time_limit import TimeLimit
 
 _MOST_MEMBERS = 64
 _LONGEST_S = 0.02
@@ -63,7 +64,7 @@ class GroupWriter:
         self._on_committed = on_committed
         self._connect = connect
         self._dialect = dialect
-        self._timeout_s = timeout_s
+        self._waiting_time = TimeLimit(timeout_s)
         self._turn = asyncio.Lock()
         self._waiting = 0
         self._group: _Group | None = None
@@ -115,7 +116,7 @@ class GroupWriter:
         self._waiting += 1
         try:
             if self._turn.locked() or self._waiting > 1:
-                async with asyncio.timeout(self._timeout_s):
+                with self._waiting_time():
                     await self._turn.acquire()
             else:
                 await self._turn.acquire()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -64,6 +65,8 @@ class PostgresDatabase:
     name: str = field(default_factory=lambda: f"rocket_test_{secrets.token_hex(6)}")
     taken: dict[str, str] = field(default_factory=dict)
     """Databases as kernels in this process name them -> as the server does."""
+    given: list[DatabaseConfig] = field(default_factory=list)
+    """Configurations by which somebody could make databases of these very names."""
     driver: Literal["postgres"] = "postgres"
 
     def config(self, **changes: Any) -> DatabaseConfig:
@@ -78,17 +81,21 @@ class PostgresDatabase:
             pool_size=_SMALL_POOL,
             synchronous="off",
         )
-        return replace(base, **changes)
+        self.given.append(replace(base, **changes))
+        return self.given[-1]
 
     def servers(self, config: DatabaseConfig) -> Mapping[str, Server]:
+        self.given[:] = [given for given in self.given if given is not config]
         servers = dict(configured_servers(config))
-        servers["postgres"] = RecyclingServer(self.address.server(), self.spares, self.taken, self.name)
+        servers["postgres"] = RecyclingServer(self.spares.server(), self.spares, self.taken, self.name)
         return servers
 
     async def drop(self) -> None:
-        left = {name: await self.spares.give_back(physical) for name, physical in self.taken.items()}
+        counts = await asyncio.gather(*map(self.spares.give_back, self.taken.values()))
+        left = dict(zip(self.taken, counts, strict=True))
         self.taken.clear()
-        await self._drop_what_others_made()
+        if self.given:
+            await self._drop_what_others_made()
         still_open = {name: count for name, count in left.items() if count}
         if still_open:
             raise AssertionError(f"connections left open after the test: {still_open}")

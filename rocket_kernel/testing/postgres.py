@@ -8,7 +8,7 @@ import warnings
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlencode, urlsplit
 
 from rocket_kernel.store.postgres import PostgresServer
 
@@ -28,6 +28,13 @@ class PostgresAddress:
     user: str
     password: str | None
     management: str
+
+    @property
+    def url(self) -> str:
+        """For `ROCKET_TEST_POSTGRES` of another process that is to use the same server."""
+        password = "" if self.password is None else f":{quote(self.password, safe='')}"
+        user = f"{quote(self.user, safe='')}{password}"
+        return f"postgresql://{user}@:{self.port}/{self.management}?{urlencode({'host': self.host})}"
 
     def server(self, *, management: str | None = None, acquire_timeout_s: float = 10.0) -> PostgresServer:
         """A new Server on this address; close it."""

@@ -7,11 +7,17 @@ import secrets
 from contextlib import AbstractAsyncContextManager
 
 from rocket_kernel.errors import Conflict
+from rocket_kernel.store.postgres import PostgresServer
 from rocket_kernel.store.protocol import Server, Store
 from rocket_kernel.testing.postgres import PostgresAddress
 
-_OTHERS = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-_EMPTY = (f"SELECT pg_terminate_backend(pid) {_OTHERS}", "DROP SCHEMA public CASCADE", "CREATE SCHEMA public")
+# The views on this make a new connection read much of the catalogue first.
+_OPEN = "SELECT pg_stat_get_db_numbackends(oid) - 1 FROM pg_database WHERE datname = current_database()"
+_END_OTHERS = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+    "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+)
+_EMPTY = "DROP SCHEMA public CASCADE; CREATE SCHEMA public"
 # The server notices a moment later that a connection was closed.
 _ATTEMPTS, _PAUSE_S = 100, 0.01
 
@@ -37,12 +43,17 @@ class SpareDatabases:
         try:
             left = await _open_connections(store)
             async with store.write() as tx:
-                for statement in _EMPTY:
-                    await tx.execute(statement)
+                if left:
+                    await tx.execute(_END_OTHERS)
+                await tx.execute(_EMPTY)
         finally:
-            await self._server.close()
+            await store.close()
         self._spare.append(name)
         return left
+
+    def server(self) -> PostgresServer:
+        """A new Server on the same address; close it."""
+        return self._server.twin()
 
     async def drop(self) -> None:
         while self._spare:
@@ -53,7 +64,7 @@ async def _open_connections(store: Store) -> int:
     left = 0
     for _ in range(_ATTEMPTS):
         async with store.read(snapshot=False) as session:
-            ((left,),) = await session.fetch(f"SELECT count(*) {_OTHERS}")
+            ((left,),) = await session.fetch(_OPEN)
         if not left:
             break
         await asyncio.sleep(_PAUSE_S)

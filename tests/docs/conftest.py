@@ -191,10 +191,18 @@ def page() -> Callable[[str], Page]:
 
 
 @pytest.fixture
+def path_with_curl(tmp_path: Path) -> str:
+    """A PATH on which curl is found, or what stands in for it."""
+    _provide_curl(tmp_path / "bin")
+    return f"{tmp_path / 'bin'}{os.pathsep}{os.environ.get('PATH', '')}"
+
+
+@pytest.fixture
 def server_process(tmp_path: Path) -> Iterator[ServerProcess]:
     """`rocket serve` with every plugin that is installed, as `make serve` starts it."""
     (tmp_path / ".curlrc").write_text('silent\nshow-error\nnoproxy = "*"\nwrite-out = "\\n%{http_code}\\n"\n')
     _provide_curl(tmp_path / "bin")
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
     environment = {name: value for name, value in os.environ.items() if not name.startswith("ROCKET_")}
     log = tmp_path / "server.log"
     with log.open("w") as output:

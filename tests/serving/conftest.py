@@ -37,8 +37,6 @@ class ServerProcess:
     port: int
     folder: Path
     """Where it works; its data are in `data`."""
-    started_in_s: float
-    """From the start of the process to the first answer."""
 
     def connect(self, timeout: float = 10) -> socket.socket:
         return socket.create_connection(("127.0.0.1", self.port), timeout=timeout)
@@ -93,13 +91,12 @@ def servers_in(folder: Path) -> Iterator[Serve]:
     def start(*arguments: str) -> ServerProcess:
         port = free_port()
         command = [*ROCKET, "serve", "--port", str(port), "--data-dir", "data", *arguments]
-        born = time.monotonic()
         process = subprocess.Popen(
             command, cwd=folder, env=environment(), stderr=subprocess.PIPE, text=True, start_new_session=True
         )
         started.append(process)
         await_answer(process, port)
-        return ServerProcess(process, port, folder, time.monotonic() - born)
+        return ServerProcess(process, port, folder)
 
     try:
         yield start

@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import json
 
+import psutil
 import pytest
 
 START_LIMIT_S = 3.0
+"""Of processor time, which other programs on the machine do not lengthen much."""
 ENDED = b"Host: x\r\nConnection: close\r\n"
 
 
+def processor_time_s(server):
+    """Of the server and its workers so far."""
+    first = psutil.Process(server.process.pid)
+    return sum(sum(each.cpu_times()[:2]) for each in [first, *first.children(recursive=True)])
+
+
 def test_server_starts_quickly_and_says_what_it_serves(serve, server_name):
-    # A machine that runs other tests may be slow once.
-    servers = []
-    while not servers or (len(servers) < 3 and servers[-1].started_in_s >= START_LIMIT_S):
-        servers.append(serve("--server", server_name))
-    assert servers[-1].started_in_s < START_LIMIT_S
-    servers[-1].process.terminate()
-    code, errors = servers[-1].ended()
+    server = serve("--server", server_name)
+    assert processor_time_s(server) < START_LIMIT_S
+    server.process.terminate()
+    code, errors = server.ended()
     assert code == 0
     head, *facts, warning = errors.splitlines()
     assert head.startswith("Rocket ")
     shown = dict(line.split(maxsplit=1) for line in facts)
-    assert shown["address"] == f"http://127.0.0.1:{servers[-1].port}"
+    assert shown["address"] == f"http://127.0.0.1:{server.port}"
     assert shown["database"].startswith("sqlite, ")
     assert shown["plugins"] == "none"
     assert shown["workers"] == "1"
@@ -104,6 +109,7 @@ def test_connection_that_says_nothing_is_cut_off(server, begun):
         assert connection.recv(100) == b""
 
 
+@pytest.mark.parametrize("server", ["granian"], indirect=True)
 def test_commands_beside_a_server_are_seen_at_the_next_request(server):
     fields = [{"name": "id", "type": "int"}]
     artist = {"name": "artist", "primary_key": {"field": "id", "type": "int"}, "fields": fields}

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+import signal
 import socket
+import threading
 import time
 
 import pytest
@@ -120,10 +123,20 @@ def test_worker_that_ends_at_once_stops_the_server_instead_of_being_replaced(res
     assert time.monotonic() - begun < workers.SHORTEST_LIFE_S
 
 
+def test_a_signal_that_ends_the_workers_first_is_a_stop_all_the_same(restored_signals, monkeypatch):
+    """That of a terminal goes to every process, and a worker may be quicker."""
+    monkeypatch.setattr(workers, "HEARING_S", 10)
+    heard = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
+    heard.start()
+    begun, released = time.monotonic(), []
+    workers.keep_running(end_soon, (0,), workers=2, release=lambda: released.append(True))
+    assert released == [True]
+    assert time.monotonic() - begun < 10
+    heard.join()
+
+
 @pytest.fixture
 def restored_signals():
-    import signal
-
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     yield
     for number, handler in before.items():

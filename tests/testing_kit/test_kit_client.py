@@ -62,8 +62,10 @@ async def test_every_method(client):
     path = f"book/{made['id']}"
     assert (await client.put(path, {"title": "Persuasion"})).data["title"] == "Persuasion"
     assert (await client.patch(path, json={"title": "Emma"})).data["title"] == "Emma"
-    head = await client.request("HEAD", path)
+    got, head = await client.get(path), await client.request("HEAD", path)
     assert (head.status, head.body) == (200, b"")
+    assert head.headers["Content-Length"] == got.headers["Content-Length"] == str(len(got.body))
+    assert "Content-Length" not in (await client.request("OPTIONS", path)).require(204).headers
     assert (await client.delete(path)).data == {"id": made["id"]}
     assert (await client.get(path)).error["code"] == "NOT_FOUND"
 

@@ -5,7 +5,7 @@ from rocket_kernel.config import DatabaseConfig
 from rocket_kernel.errors import Conflict, Unavailable
 from rocket_kernel.store.servers import configured_servers
 from rocket_kernel.testing.databases import make_database
-from rocket_kernel.testing.postgres import postgres_address
+from rocket_kernel.testing.postgres import PostgresAddress, parse_address, postgres_address
 from rocket_kernel.testing.spare_databases import SpareDatabases
 
 
@@ -83,6 +83,12 @@ async def test_what_a_kernel_drops_is_not_handed_on(spares, tmp_path):
         await store.ping()
     await server.close()
     await database.drop()
+
+
+@pytest.mark.parametrize("password", [None, "a/b@c:d?e#f %"])
+def test_the_address_of_a_server_travels_as_a_url(password):
+    address = PostgresAddress("/tmp/pg folder", 5433, "user@home", password, "postgres")
+    assert parse_address(address.url) == address
 
 
 async def test_a_name_is_held_by_one_at_a_time(database):

@@ -221,9 +221,21 @@ def refused() -> type[Refused]:
 
 
 @pytest.fixture
-def statuses() -> Callable[[Sequence[Answer]], dict[int, int]]:
-    """How often each status was answered."""
-    return lambda answers: dict(Counter(answer.status for answer in answers))
+def statuses(record_property: Callable[[str, object], None]) -> Iterator[Callable[[Sequence[Answer]], dict[int, int]]]:
+    """How often each status was answered. All that were counted are told as figures."""
+    rounds, seen = 0, Counter[int]()
+
+    def count_them(answers: Sequence[Answer]) -> dict[int, int]:
+        nonlocal rounds
+        found = Counter(answer.status for answer in answers)
+        rounds += 1
+        seen.update(found)
+        return dict(found)
+
+    yield count_them
+    record_property("rounds", rounds)
+    for status, number in sorted(seen.items()):
+        record_property(f"answers {status}", number)
 
 
 @pytest.fixture
@@ -237,8 +249,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     if config.getoption("markexpr") != "torture":
         return
     terminalreporter.section("figures")
-    for report in terminalreporter.getreports("passed") + terminalreporter.getreports("failed"):
-        if report.when == "call" and report.user_properties:
+    for report in terminalreporter.getreports("") + terminalreporter.getreports("error"):
+        if report.when == "teardown" and report.user_properties:
             told = ", ".join(f"{name} {value}" for name, value in report.user_properties)
             terminalreporter.write_line(f"{report.nodeid.rpartition('::')[2]}: {told}")
 

@@ -80,7 +80,7 @@ async def require_whole_or_gone(run, name, exists):
     return there
 
 
-@pytest.mark.parametrize("rounds", [2, pytest.param(20, marks=pytest.mark.torture)])
+@pytest.mark.parametrize("rounds", [1, pytest.param(20, marks=pytest.mark.torture)])
 @pytest.mark.parametrize("action", ["create", "delete"])
 async def test_an_app_is_whole_or_gone_after_a_kill(stage, exists, figure, action, rounds):
     run = stage(workers=2)

@@ -30,7 +30,7 @@ def require_sound_files(folder):
             assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 
 
-@pytest.mark.parametrize("rounds", [3, pytest.param(60, marks=pytest.mark.torture)])
+@pytest.mark.parametrize("rounds", [2, pytest.param(60, marks=pytest.mark.torture)])
 async def test_no_acknowledged_write_is_lost_and_no_write_is_half_there(stage, database, ledger, figure, rounds):
     run = stage(server=LAYOUTS[0][0], workers=LAYOUTS[0][1])
     book, slowest = ledger(rounds), 0.0

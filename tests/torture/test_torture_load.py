@@ -16,6 +16,7 @@ LINE = entity("line", order_id="uuid!", sku="string!", amount="decimal:2!")
 LINES = one_to_many("lines", "order", "line", on_delete="cascade")
 WRITERS = 64
 READERS = 50
+long = pytest.mark.torture
 
 
 def order(number, lines=10):
@@ -40,8 +41,9 @@ async def test_many_nested_creates_share_a_small_pool(stage, statuses, figure, w
     figure("slowest 200 in s", slowest)
 
 
-@pytest.mark.parametrize("seconds", [2, pytest.param(30, marks=pytest.mark.torture)])
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize(
+    ("workers", "seconds"), [(2, 1), pytest.param(1, 30, marks=long), pytest.param(2, 30, marks=long)]
+)
 async def test_many_writers_on_one_app_meet_no_error(stage, figure, workers, seconds):
     run = stage(workers=workers)
     app = await run.app(ORDER, LINE, relations=[LINES])
@@ -97,8 +99,10 @@ class Watch:
             assert answer.require(201).data.keys() == {"id", "text"}
 
 
-@pytest.mark.parametrize("rounds", [5, pytest.param(60, marks=pytest.mark.torture)])
-@pytest.mark.parametrize("server", ["granian", "hypercorn"])
+@pytest.mark.parametrize(
+    ("server", "rounds"),
+    [("granian", 4), pytest.param("granian", 60, marks=long), pytest.param("hypercorn", 60, marks=long)],
+)
 async def test_a_change_through_one_worker_is_in_force_in_all_before_its_answer(stage, rounds, server):
     run = stage(workers=2, server=server)
     watch = Watch(run, await run.app(entity("thing", title="string")))
@@ -108,7 +112,7 @@ async def test_a_change_through_one_worker_is_in_force_in_all_before_its_answer(
             await watch.change(caller)
 
 
-@pytest.mark.parametrize("rounds", [5, pytest.param(60, marks=pytest.mark.torture)])
+@pytest.mark.parametrize("rounds", [4, pytest.param(60, marks=long)])
 async def test_a_change_through_another_server_is_in_force_at_once(stage, rounds):
     run = stage(servers=2)
     watch = Watch(run, await run.app(entity("thing", title="string")))

@@ -26,7 +26,12 @@ CLIENTS = 16
 RECOVERED_S = 2
 PAUSE_S = 0.02
 long = pytest.mark.torture
-workers = pytest.mark.parametrize("workers", [1, 2])
+
+
+def runs(name, short, many):
+    """A short run with two workers; long ones with one and with two."""
+    cases = [(2, short), pytest.param(1, many, marks=long), pytest.param(2, many, marks=long)]
+    return pytest.mark.parametrize(("workers", name), cases)
 
 
 class Siege:
@@ -146,8 +151,7 @@ def own_postgres():
     server.end()
 
 
-@workers
-@pytest.mark.parametrize("seconds", [6, pytest.param(60, marks=long)])
+@runs("seconds", 4, 60)
 async def test_a_database_server_that_restarts(serve_on, own_postgres, siege, figure, workers, seconds):
     run = serve_on(own_postgres.config(), workers=workers)
     attack = await siege(run)
@@ -169,8 +173,7 @@ async def test_a_database_server_that_restarts(serve_on, own_postgres, siege, fi
         figure(name, number)
 
 
-@workers
-@pytest.mark.parametrize("rounds", [4, pytest.param(60, marks=long)])
+@runs("rounds", 4, 60)
 async def test_connections_that_the_database_server_ends(serve_on, own_postgres, siege, figure, workers, rounds):
     run = serve_on(own_postgres.config(), workers=workers)
     attack = await siege(run)
@@ -218,8 +221,7 @@ def fill(folder):
             pass
 
 
-@workers
-@pytest.mark.parametrize("rounds", [1, pytest.param(15, marks=long)])
+@runs("rounds", 1, 15)
 async def test_a_full_disk(serve_on, small_disk, siege, figure, workers, rounds):
     run = serve_on(DatabaseConfig(data_dir=small_disk / "data", synchronous="full"), workers=workers)
     attack = await siege(run)
@@ -256,8 +258,7 @@ async def require_refusals_without_a_trace(run, attack, folder, number):
         assert (await caller.put("_admin/entities/entry", entity("entry"))).status in (422, 503, 507)
 
 
-@workers
-@pytest.mark.parametrize("rounds", [2, pytest.param(30, marks=long)])
+@runs("rounds", 2, 30)
 async def test_writes_to_the_disk_that_fail(serve_on, tmp_path, siege, figure, workers, rounds):
     """The processes may not make files any longer than they are: each write to the log beyond that fails."""
     run = serve_on(DatabaseConfig(data_dir=tmp_path / "data", synchronous="full"), workers=workers)
@@ -297,8 +298,7 @@ def locked(file):
         connection.execute("ROLLBACK")
 
 
-@workers
-@pytest.mark.parametrize("seconds", [2, pytest.param(35, marks=long)])
+@runs("seconds", 1, 35)
 async def test_a_file_that_another_process_has_locked(serve_on, tmp_path, siege, figure, workers, seconds):
     run = serve_on(DatabaseConfig(data_dir=tmp_path / "data", synchronous="full"), workers=workers)
     attack = await siege(run)
@@ -360,8 +360,7 @@ def damage(file, what):
         log.write_bytes(b"no log" * 10_000)
 
 
-@workers
-@pytest.mark.parametrize("rounds", [20, pytest.param(400, marks=long)])
+@runs("rounds", 20, 400)
 async def test_clients_that_hang_up(stage, siege, workers, rounds):
     """Before, within and after their requests; in the end every connection to the database is free again."""
     run = stage(workers=workers, config={"app_pool_size": 2})

@@ -53,6 +53,7 @@ REFUSED = [
         ({**SOUND, "conditions": conditions, "fields": 1}, "conditions must be a list", "conditions")
         for conditions in ("x", 0, {}, {"field": "title"}, False)
     ],
+    ({**SOUND, "conditions": ["x"] * 51}, "too many conditions (max 50)", "conditions"),
     ({**SOUND, "conditions": ["x"]}, "condition must be an object", "conditions[0]"),
     ({**SOUND, "conditions": [None]}, "condition must be an object", "conditions[0]"),
     ({**SOUND, "conditions": [{}]}, "field is required", "conditions[0].field"),

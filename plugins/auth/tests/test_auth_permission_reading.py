@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from rocket_auth.permissions.testing import permission
 from rocket_kernel.testing import assert_error, entity, many_to_many, one_to_many
 
 ANN = "00000000-0000-4000-8000-00000000000a"
@@ -140,6 +141,17 @@ async def test_rows_are_alternatives_and_conditions_hold_together(library):
         clerk = library.caller(*roles)
         assert await titles(clerk) == expected
         assert await titles(clerk, "&filter[pages.gt]=100") == [title for title in expected if title != "Dune"]
+
+
+async def test_as_many_conditions_as_a_statement_bears(library):
+    below = [("pages", "lt", 1000 + number) for number in range(50)]
+    rows = [permission("book", "read", "many", when=[*below[:-1], ("pages", "gt", n)]) for n in range(500)]
+    rows += [permission("book", "read", "more", when=below)]
+    imported = (await library.admin.post("_admin/import", {"permissions": rows})).require(200).data
+    assert "errors" not in imported
+    filters = "".join(f"&filter[pages.lt]={1000}&filter[title.neq]={n}" for n in range(2))
+    assert await titles(library.caller("many"), filters) == ["Dune", "Emma", "Fear"]
+    assert_error(await library.caller("many", "more").get("book"), *denied("book"))
 
 
 async def test_templates(library):

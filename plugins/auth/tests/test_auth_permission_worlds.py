@@ -136,6 +136,7 @@ class Asker:
 
     def __init__(self, caller, data, chance):
         self.caller, self.data, self.chance, self.tags, self.count = caller, data, chance, ['"x"'], 0
+        self.parent = ""
         # Where which fields show depends on the row, changing what conditions ask for would show what was hidden.
         self.steady = all(len(caller.rules(name, "read")) <= 1 for name in FIELDS)
 
@@ -152,8 +153,9 @@ class Asker:
             return "POST", f"{name}{explain}", self.body(name, new=True), {}
         headers = {"If-Match": self.chance.choice(self.tags)} if self.chance.random() < 0.2 else {}
         if draw < 0.8:
+            self.parent = self.known("project")
             body = {**self.body("project", new=False, depth=1), **self.items()}
-            return "PUT", f"project/{self.known('project')}{explain}", body, headers
+            return "PUT", f"project/{self.parent}{explain}", body, headers
         if draw < 0.95:
             return "PUT", f"{self.place(name)}{explain}", self.body(name, new=False), headers
         return "DELETE", f"{self.place(name)}{explain}", None, headers
@@ -247,7 +249,10 @@ class Asker:
         return {**item, "_delete": True} if self.chance.random() < 0.25 else item
 
     def named(self, name, share):
-        return {"id": self.id(name)} if self.chance.random() < share else {}
+        """The key of an item: mostly of one that belongs to the parent, in one world at least."""
+        near = [row["id"] for side in self.data.sides for row in side[name] if row.get("project_id") == self.parent]
+        id = self.chance.choice(near) if near and self.chance.random() < 0.7 else self.id(name)
+        return {"id": id} if self.chance.random() < share else {}
 
     def learn(self, headers):
         if "etag" in headers:

@@ -142,6 +142,8 @@ class Dialect(ABC):
         terms = (self.comparable(self.quote(name), table.column(name).type) for name in index.columns)
         kind = "UNIQUE INDEX" if index.unique else "INDEX"
         text = f"CREATE {kind} {self.quote(index.name)} ON {self.quote(table.name)} ({', '.join(terms)})"
+        if index.present_only:
+            return f"{text} WHERE {self.quote(index.columns[0])} IS NOT NULL"
         return f'{text} WHERE "deleted_at" IS NULL' if index.live_only else text
 
     def drop_index(self, name: str) -> str:
@@ -162,8 +164,12 @@ class Dialect(ABC):
     ) -> ExistingTable: ...
 
     @abstractmethod
-    def find_name(self, name: str) -> tuple[str, Sequence[object]]:
-        """A statement with a row when the schema has a table or an index of this name."""
+    def find_names(self, names: Sequence[str]) -> tuple[str, Sequence[object]]:
+        """A statement with a row, the name, for each of these that a table or an index of the schema has."""
+
+    @abstractmethod
+    def script(self, statements: Sequence[str]) -> Sequence[str]:
+        """Statements without parameters, put together as far as the database takes several at once."""
 
     @abstractmethod
     def accepts(self, column: ExistingColumn, type: ColumnType) -> bool:

@@ -158,8 +158,11 @@ class PostgresDialect(Dialect):
     ) -> ExistingTable:
         return postgres_schema.existing_table(table, columns, indexes)
 
-    def find_name(self, name: str) -> tuple[str, Sequence[object]]:
-        return postgres_schema.NAME, (name,)
+    def find_names(self, names: Sequence[str]) -> tuple[str, Sequence[object]]:
+        return postgres_schema.NAMES, (list(names),)
+
+    def script(self, statements: Sequence[str]) -> Sequence[str]:
+        return (";\n".join(statements),) if statements else ()
 
     def accepts(self, column: ExistingColumn, type: ColumnType) -> bool:
         if column.type == ColumnType(Storage.DOCUMENT):

@@ -25,9 +25,9 @@ INDEXES = (
     f"FROM {_TABLE} JOIN pg_index x ON x.indrelid = c.oid JOIN pg_class i ON i.oid = x.indexrelid "
     "ORDER BY i.relname"
 )
-NAME = (
-    "SELECT 1 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
-    "AND n.nspname = current_schema() AND c.relname = $1"
+NAMES = (
+    "SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+    "AND n.nspname = current_schema() AND c.relname = ANY($1::text[])"
 )
 
 _STORAGES = {

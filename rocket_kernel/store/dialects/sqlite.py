@@ -148,8 +148,11 @@ class SqliteDialect(Dialect):
     ) -> ExistingTable:
         return sqlite_schema.existing_table(table, columns, indexes)
 
-    def find_name(self, name: str) -> tuple[str, Sequence[object]]:
-        return "SELECT 1 FROM sqlite_schema WHERE lower(name) = ?", (name,)
+    def find_names(self, names: Sequence[str]) -> tuple[str, Sequence[object]]:
+        return sqlite_schema.NAMES, (canonical_json.dumps(list(names)),)
+
+    def script(self, statements: Sequence[str]) -> Sequence[str]:
+        return statements
 
     def accepts(self, column: ExistingColumn, type: ColumnType) -> bool:
         if column.type is not None:

@@ -20,6 +20,7 @@ INDEXES = (
     'SELECT l.name, l."unique", s.sql FROM pragma_index_list(?) l '
     "LEFT JOIN sqlite_schema s ON s.type = 'index' AND s.name = l.name ORDER BY l.name"
 )
+NAMES = "SELECT lower(name) FROM sqlite_schema WHERE lower(name) IN (SELECT value FROM json_each(?))"
 
 # One alternative per kind of token, none of which can match in two ways, so the time is linear in the text.
 _TOKEN = re.compile(

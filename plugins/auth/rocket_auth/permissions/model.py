@@ -21,6 +21,8 @@ from rocket_kernel import (
 
 PERMISSIONS = "permissions"
 ACTIONS = ("read", "create", "update", "delete")
+MAX_CONDITIONS = 50
+"""As many as filters in a request."""
 
 _TEXT = ColumnType(Storage.TEXT)
 _DOCUMENT = ColumnType(Storage.DOCUMENT)
@@ -87,6 +89,8 @@ def parse_permission(body: Mapping[str, Any], model: Model) -> Permission:
     conditions = [] if conditions is None else conditions
     if not isinstance(conditions, list):
         raise refused("conditions must be a list", at="conditions")
+    if len(conditions) > MAX_CONDITIONS:
+        raise refused(f"too many conditions (max {MAX_CONDITIONS})", at="conditions")
     for position, condition in enumerate(conditions):
         compile_condition(condition, entity, at=f"conditions[{position}]")
     fields = body.get("fields")

@@ -11,6 +11,8 @@ from rocket_auth.permissions.rules import Grant, Rules, union
 from rocket_kernel import NEVER, Actor, AnyOf, Entity, Filter, ReadGrant
 
 _OPEN = ReadGrant()
+_MAX_ALTERNATIVES = 500
+"""What databases bear in one statement: one of them nests no deeper than a thousand."""
 
 Projection = Callable[[Mapping[str, Any]], frozenset[str]]
 """A complete record -> the fields it shows."""
@@ -34,6 +36,8 @@ class ReadRules:
 
     def _granted(self, actor: Actor) -> ReadGrant:
         grants, fields = self.rules.grants(actor), frozenset(self.entity.fields)
+        if len(grants) > _MAX_ALTERNATIVES:
+            raise self.rules.refusal()
         return ReadGrant(
             condition=_alternatives(grants),
             unnameable=_hidden_by_some(grants, fields) - {self.entity.primary_key.field},

@@ -1,0 +1,3 @@
+"""Rules: what a record must be like, and what is computed. See README.md."""
+
+from rocket_rules.plugin import RulesPlugin as RulesPlugin

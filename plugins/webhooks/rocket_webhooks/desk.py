@@ -1,0 +1,260 @@
+"""Deliveries of one app in this process: what is due is claimed, sent and settled, lane by lane.
+
+A lane is a webhook, or a server that actions call. Each has workers of its own, so a receiver that is slow or down
+holds up nobody else. No connection to the database is held while a receiver is waited for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from rocket_kernel import NOT_NULL, AppContext, AppNotFound, Registry, RocketError, Transaction, timestamp_text
+from rocket_webhooks.attempt import attempt, new_span, prepare
+from rocket_webhooks.definition import BEFORE_HOOKS
+from rocket_webhooks.kind import NAME
+from rocket_webhooks.outbox import Row
+from rocket_webhooks.pace import Lane
+from rocket_webhooks.queue import claim, give_back, give_up_lane, settle
+from rocket_webhooks.retry import GONE, Outcome, Verdict, judge
+from rocket_webhooks.tables import LOGS
+
+if TYPE_CHECKING:
+    from rocket_webhooks.dispatcher import Crew
+
+logger = logging.getLogger(__name__)
+
+_LANES_AT_ONCE = 50
+"""Lanes from which one transaction claims."""
+_STORE_TRIES = 5
+_STORE_PAUSE_S = 0.2
+_DEACTIVATED = "webhook deactivated: its receiver answered HTTP 410"
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    row: Row
+    webhook: Mapping[str, Any] | None
+    """The row of `_webhooks` in force when it was claimed; None for an action."""
+
+
+@dataclass(slots=True, eq=False)
+class Desk:
+    app: AppContext
+    crew: Crew
+    lanes: dict[str, Lane] = field(default_factory=dict)
+    gone: bool = False
+    """The app is being deleted."""
+    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    _looking: asyncio.Task[None] | None = None
+    _again: bool = False
+
+    def nudge(self, lanes: Iterable[str] | None = None) -> None:
+        """Look for what is due, soon. Lanes whose workers are all busy need no look: these go on by themselves."""
+        if self.gone or self.crew.stopping or (lanes is not None and not self._any_free(lanes)):
+            return
+        if self._looking is not None and not self._looking.done():
+            self._again = True
+        else:
+            self._looking = self._spawn(self._look_while_asked())
+
+    async def idle(self) -> None:
+        """Until nothing is under way."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def close(self, *, patience_s: float = 0.0) -> None:
+        """Let what is on its way arrive, for a while; what is cut off is sent again when its lease is over."""
+        self.gone = True
+        waiting = self._tasks - {asyncio.current_task()}
+        if waiting and patience_s:
+            await asyncio.wait(waiting, timeout=patience_s)
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+
+    async def look(self) -> int:
+        """Claim what is due, as far as there are workers for it, and start them; how many deliveries were begun."""
+        now = self.crew.now()
+        heads = await self.app.read(lambda session, _registry: LOGS.heads(session, "lane", "due_at"))
+        text = timestamp_text(now)
+        due = sorted((due_at, lane) for lane, due_at in heads if due_at is not None and due_at <= text)
+        self._forget_idle({lane for lane, _ in heads})
+        begun = 0
+        for at in range(0, len(due), _LANES_AT_ONCE):
+            wanted = [lane for _, lane in due[at : at + _LANES_AT_ONCE] if self._free(lane)]
+            begun += await self._staff(wanted) if wanted else 0
+        return begun
+
+    async def deliver_now(self, ids: list[str]) -> None:
+        """First attempts of deliveries whose request waits for them; they were claimed when they were stored."""
+        async with self.app.reading() as (session, registry):
+            rows = await LOGS.select(session, {"id": ids, "claim": NOT_NULL})
+        webhooks = registry.model.of(NAME)
+        claimed = [Claimed(row, webhooks[row["webhook_id"]].row) for row in rows if row["webhook_id"] in webhooks]
+        await asyncio.gather(*(self._deliver(item, None) for item in claimed))
+
+    async def _look_while_asked(self) -> None:
+        self._again = True
+        while self._again and not self.crew.stopping:
+            self._again = False
+            try:
+                await self.look()
+            except AppNotFound:
+                self.gone = True
+            except RocketError as error:
+                # A database that is away: the next look will tell.
+                logger.warning("deliveries of app %s wait: %s", self.app.name, error.message)
+
+    async def _staff(self, lanes: list[str]) -> int:
+        """Claim in one transaction what the workers that are free can send, and send them off."""
+        now = self.crew.now()
+        until = timestamp_text(now + timedelta(seconds=self.crew.lease_s))
+        claimed: list[tuple[str, Claimed]] = []
+        async with self.app.writing() as (tx, registry):
+            for lane in lanes:
+                free = self._free(lane, but=len(claimed))
+                if free > 0:
+                    rows = await claim(tx, lane, now=timestamp_text(now), until=until, limit=free)
+                    claimed += [(lane, item) for item in await _ready(tx, rows, registry)]
+        for lane, item in claimed:
+            self._lane(lane).running += 1
+            self.crew.under_way += 1
+            _ = self._spawn(self._work(lane, item))
+        return len(claimed)
+
+    async def _work(self, name: str, first: Claimed) -> None:
+        lane, item = self._lane(name), first
+        try:
+            while True:
+                following = await self._deliver(item, lane)
+                if following is None:
+                    return
+                item = following
+                if lane.wants_more:
+                    self.nudge()
+        except Exception:
+            logger.exception("a delivery of app %s failed", self.app.name)
+        finally:
+            lane.running -= 1
+            self.crew.under_way -= 1
+            if lane.asked:
+                lane.asked = False
+                self.nudge()
+
+    async def _deliver(self, item: Claimed, lane: Lane | None) -> Claimed | None:
+        """One attempt and its end; the next delivery of the lane, claimed with it."""
+        crew = self.crew
+        shipment = prepare(
+            item.row, item.webhook, environ=crew.environ, env_prefix=crew.env_prefix, now=crew.now(), span=new_span()
+        )
+        began = monotonic()
+        outcome = await attempt(crew.client, shipment)
+        if lane is not None:
+            lane.note(outcome.delivered, monotonic() - began)
+        return await self._keep(item, outcome, shipment.logged, lane)
+
+    async def _keep(
+        self, item: Claimed, outcome: Outcome, logged: Mapping[str, Any], lane: Lane | None
+    ) -> Claimed | None:
+        """Store the outcome, trying for a while: a database that was away for a moment must not cost a repetition."""
+        verdict = judge(
+            outcome,
+            attempt=item.row["attempt"] + 1,
+            max_attempts=item.row["max_attempts"],
+            backoff=item.row["backoff"],
+            now=self.crew.now(),
+            random=self.crew.random(),
+        )
+        if verdict.status == "failed":
+            logger.warning("webhook delivery %s of app %s failed: %s", item.row["id"], self.app.name, outcome.error)
+        for number in range(_STORE_TRIES):
+            try:
+                return await self._store(item, outcome, verdict, logged, lane)
+            except AppNotFound:
+                self.gone = True
+                return None
+            except RocketError as error:
+                logger.warning("the outcome of a delivery of app %s waits: %s", self.app.name, error.message)
+                await asyncio.sleep(_STORE_PAUSE_S * 2**number)
+        return None
+
+    async def _store(
+        self, item: Claimed, outcome: Outcome, verdict: Verdict, logged: Mapping[str, Any], lane: Lane | None
+    ) -> Claimed | None:
+        now = timestamp_text(self.crew.now())
+        if outcome.status == GONE and item.webhook is not None and item.row["hook"] not in BEFORE_HOOKS:
+            await self._deactivate(item, outcome, verdict, logged, now)
+            return None
+        following: Claimed | None = None
+        async with self.app.writing() as (tx, registry):
+            await settle(tx, item.row, outcome, verdict, logged, now)
+            if lane is not None and not self.crew.stopping and lane.running <= lane.limit:
+                until = timestamp_text(self.crew.now() + timedelta(seconds=self.crew.lease_s))
+                rows = await claim(tx, item.row["lane"], now=now, until=until, limit=1)
+                following = next(iter(await _ready(tx, rows, registry)), None)
+        if item.row["then_job"] is not None:
+            self.crew.wake_jobs()
+        return following
+
+    async def _deactivate(
+        self, item: Claimed, outcome: Outcome, verdict: Verdict, logged: Mapping[str, Any], now: str
+    ) -> None:
+        """The receiver is gone for good: every process learns of it, and what waits for it is a dead letter."""
+        id = item.row["webhook_id"]
+        async with self.app.changing() as catalog:
+            if not await settle(catalog.tx, item.row, outcome, verdict, logged, now):
+                return
+            kind = catalog.kinds.named(NAME)
+            if kind is not None and id in catalog.model.of(NAME):
+                await catalog.change_columns(kind, id, {"active": False})
+            ended = await give_up_lane(catalog.tx, id, _DEACTIVATED, now)
+        logger.warning("webhook %s of app %s answered 410: deactivated, %d given up", id, self.app.name, ended)
+
+    def _any_free(self, names: Iterable[str]) -> bool:
+        found = False
+        for lane in map(self._lane, names):
+            lane.asked = lane.asked or not lane.wants_more
+            found = found or lane.wants_more
+        return found
+
+    def _lane(self, name: str) -> Lane:
+        return self.lanes.setdefault(name, Lane())
+
+    def _free(self, name: str, *, but: int = 0) -> int:
+        """Workers that a lane may still have. One is never denied, so that no lane starves for the sake of others.
+
+        `but` so many of all that were free are spoken for.
+        """
+        lane = self._lane(name)
+        room = max(self.crew.room - but, 0 if lane.running else 1)
+        return min(lane.limit - lane.running, room)
+
+    def _forget_idle(self, open_lanes: set[str]) -> None:
+        for name in [name for name, lane in self.lanes.items() if not lane.running and name not in open_lanes]:
+            del self.lanes[name]
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+
+async def _ready(tx: Transaction, rows: list[Row], registry: Registry) -> list[Claimed]:
+    """Each row with its webhook. One that was made since the registry was read waits for the next look."""
+    webhooks = registry.model.of(NAME)
+    ready: list[Claimed] = []
+    for row in rows:
+        if row["webhook_id"] is None:
+            ready.append(Claimed(row, None))
+        elif row["webhook_id"] in webhooks:
+            ready.append(Claimed(row, webhooks[row["webhook_id"]].row))
+        else:
+            await give_back(tx, row)
+    return ready

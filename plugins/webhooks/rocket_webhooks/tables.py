@@ -1,0 +1,92 @@
+"""The tables of contract §17, with the columns that delivering needs beside those that answers show."""
+
+from __future__ import annotations
+
+from rocket_kernel import Column, ColumnType, Index, Storage, Table, TableRows
+
+_TEXT = ColumnType(Storage.TEXT)
+_UUID = ColumnType(Storage.UUID)
+_INTEGER = ColumnType(Storage.INTEGER)
+_BOOLEAN = ColumnType(Storage.BOOLEAN)
+_TIMESTAMP = ColumnType(Storage.TIMESTAMP)
+_DOCUMENT = ColumnType(Storage.DOCUMENT)
+
+WEBHOOKS = Table(
+    name="_webhooks",
+    columns=(
+        Column("id", _UUID, nullable=False),
+        Column("entity", _TEXT, nullable=False),
+        Column("hook", _TEXT, nullable=False, default="after_write"),
+        Column("url", _TEXT, nullable=False),
+        Column("method", _TEXT, nullable=False, default="POST"),
+        Column("headers", _DOCUMENT, nullable=False, default={}),
+        Column("condition", _TEXT, nullable=False, default=""),
+        Column("async", _BOOLEAN, nullable=False, default=True),
+        Column("retry", _DOCUMENT, nullable=False, default={}),
+        Column("order", _TEXT, nullable=False, default="none"),
+        Column("active", _BOOLEAN, nullable=False, default=True),
+        Column("secret", _TEXT, nullable=False, default=""),
+        Column("previous_secret", _TEXT),
+        Column("previous_secret_expires_at", _TIMESTAMP),
+        Column("ordinal", _INTEGER, nullable=False, default=0),
+        Column("created_at", _TIMESTAMP, nullable=False),
+        Column("updated_at", _TIMESTAMP, nullable=False),
+    ),
+    primary_key=("id",),
+)
+
+PENDING = "pending"
+RETRYING = "retrying"
+DELIVERED = "delivered"
+FAILED = "failed"
+STATUSES = (PENDING, RETRYING, DELIVERED, FAILED)
+
+WEBHOOK_LOGS = Table(
+    name="_webhook_logs",
+    columns=(
+        Column("id", _UUID, nullable=False),
+        Column("webhook_id", _UUID, references="_webhooks.id"),
+        Column("entity", _TEXT, nullable=False),
+        Column("hook", _TEXT, nullable=False),
+        Column("url", _TEXT, nullable=False),
+        Column("method", _TEXT, nullable=False),
+        Column("request_headers", _DOCUMENT, nullable=False, default={}),
+        Column("request_body", _TEXT, nullable=False),
+        Column("response_status", _INTEGER),
+        Column("response_body", _TEXT, nullable=False, default=""),
+        Column("status", _TEXT, nullable=False, default=PENDING),
+        Column("attempt", _INTEGER, nullable=False, default=0),
+        Column("max_attempts", _INTEGER, nullable=False, default=3),
+        Column("next_retry_at", _TIMESTAMP),
+        Column("error", _TEXT, nullable=False, default=""),
+        Column("idempotency_key", _TEXT, nullable=False),
+        Column("created_at", _TIMESTAMP, nullable=False),
+        Column("updated_at", _TIMESTAMP, nullable=False),
+        # What follows is for delivering and never shown.
+        Column("lane", _TEXT),  # whom it waits with; NULL once it has ended
+        Column("due_at", _TIMESTAMP),  # of a claimed row the end of the lease
+        Column("claim", _TEXT),  # made up by who claims it; only its holder may store an outcome
+        Column("order_key", _TEXT),  # the record, where open deliveries of a record keep their order
+        Column("seq", _INTEGER, nullable=False, default=0),
+        Column("backoff", _TEXT, nullable=False, default="exponential"),
+        Column("trace_id", _TEXT, nullable=False, default=""),
+        Column("record_id", _TEXT, nullable=False, default=""),
+        Column("is_test", _BOOLEAN, nullable=False, default=False),
+        Column("headers", _DOCUMENT),  # of an action: as defined, with templates
+        Column("action_key", _TEXT),  # of an action that brought its own idempotency_key: that key
+        Column("then_job", _TEXT),
+        Column("then_payload", _DOCUMENT),
+    ),
+    primary_key=("id",),
+    indexes=(
+        # Other keys hold the row's own id.
+        Index("idx__webhook_logs_key", ("action_key",), unique=True, present_only=True),
+        Index("idx__webhook_logs_due", ("lane", "due_at", "seq"), present_only=True),
+        Index("idx__webhook_logs_order", ("order_key", "seq"), present_only=True),
+        Index("idx__webhook_logs_webhook", ("webhook_id", "id")),
+    ),
+)
+SHOWN = tuple(column.name for column in WEBHOOK_LOGS.columns[:18])
+"""The columns of contract §11.6, in its order."""
+
+LOGS = TableRows(WEBHOOK_LOGS)

@@ -1,0 +1,5 @@
+"""Workflows for Rocket: approvals, waits and actions as metadata."""
+
+from rocket_workflows.plugin import WorkflowsPlugin as WorkflowsPlugin
+
+__all__ = ["WorkflowsPlugin"]
