@@ -59,12 +59,11 @@ class RocketQuart(Quart):
     async def dispatch_request(self, request_context: RequestContext | None = None) -> Any:
         """Quart's routes first, then the kernel's, because Rocket's entities are no Quart routes."""
         request = quart_request if request_context is None else request_context.request
-        if request.url_rule is not None:
-            return await super().dispatch_request(request_context)
         body = cast(BoundedBody, request.body)
-        body.bound()
+        if request.url_rule is not None:
+            body.unbound()
+            return await super().dispatch_request(request_context)
         answer = await dispatch(make_request(self.kernel, request.scope, body), raw_path(request.scope))
-        body.forget()
         return await _quart_response(answer, head=request.method == "HEAD")
 
 

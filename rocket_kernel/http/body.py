@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Generator, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -30,7 +30,7 @@ _GZIP = 16 + zlib.MAX_WBITS
 class BoundedBody(Body):
     """Quart's body, which its reader can keep small: `room` waits until what has come is being read.
 
-    Routes of the host have it as Quart made it, until `bound` is called.
+    Routes of the host have it as Quart made it: `unbound`.
     """
 
     def __init__(self, expected_content_length: int | None, max_content_length: int | None) -> None:
@@ -39,12 +39,13 @@ class BoundedBody(Body):
         """Somebody has asked for it."""
         self._room = asyncio.Event()
         self._room.set()
-        self._bounded = False
         self._forgotten = False
+        self.bounded = True
 
-    def bound(self) -> None:
-        """From now on no more comes than is read."""
-        self._bounded = True
+    def unbound(self) -> None:
+        """It may come as fast as it can: Quart's own limit is what holds then."""
+        self.bounded = False
+        self._room.set()
 
     def forget(self) -> None:
         """Nobody reads it any more: drop what has come, and whatever still comes.
@@ -59,7 +60,7 @@ class BoundedBody(Body):
         if self._forgotten:
             return
         super().append(data)
-        if self._bounded and len(self._data) >= UNREAD_AT_MOST:
+        if self.bounded and len(self._data) >= UNREAD_AT_MOST:
             self._room.clear()
 
     async def room(self) -> None:
@@ -70,6 +71,10 @@ class BoundedBody(Body):
         data = await super().__anext__()
         self._room.set()
         return data
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        self.unbound()  # who asks for all of it at once takes nothing from it before its end
+        return super().__await__()
 
 
 async def drain(stream: AsyncIterator[bytes]) -> None:

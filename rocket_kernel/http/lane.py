@@ -34,6 +34,7 @@ class LaneConnection(ASGIHTTPConnection):
     app: RocketQuart
     _more_to_come = False
     """The body has begun to come, and its end has not."""
+    _quart_body: Any = None
 
     async def __call__(self, receive: Any, send: Any) -> None:
         path = raw_path(self.scope)
@@ -48,6 +49,17 @@ class LaneConnection(ASGIHTTPConnection):
         except ClientGoneError:
             return
         await _send(send, response)
+
+    async def _send_response(self, send: Any, response: Any) -> None:
+        body = self._quart_body
+        if isinstance(body, BoundedBody) and body.bounded:
+            body.forget()
+        await super()._send_response(send, response)
+
+    def _create_request_from_scope(self, send: Any) -> Any:
+        request = super()._create_request_from_scope(send)
+        self._quart_body = request.body
+        return request
 
     async def handle_messages(self, request: Any, receive: Any) -> None:
         """As Quart's own, but no faster than the body is read: a slow disk must not fill the memory."""

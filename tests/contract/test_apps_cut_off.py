@@ -13,7 +13,7 @@ from rocket_kernel.plugins import Plugin
 from rocket_kernel.testing import assert_error, entity
 
 PLATFORM = "/api/_platform/apps"
-sweeps = pytest.mark.parametrize("steps", [8, pytest.param(300, marks=pytest.mark.torture)])
+sweeps = pytest.mark.parametrize("steps", [8, pytest.param(100, marks=pytest.mark.torture)])
 
 
 def create(running, name):

@@ -134,24 +134,28 @@ def scope(method, path, length=None):
 
 
 class Connection:
-    """What a server would be: gives pieces when it is asked, and keeps what it is sent."""
+    """What a server would be: gives pieces when it is asked, and ends with the answer."""
 
-    def __init__(self, pieces: int = 0) -> None:
+    def __init__(self, pieces: int = 0, *, ends: bool = True) -> None:
         self.left = pieces
         self.given = 0
         self.sent: list[dict] = []
         self.gone = asyncio.Event()
+        self._ends = ends
 
     async def receive(self):
-        if self.left:
+        if self.left and not self.gone.is_set():
+            await asyncio.sleep(0)
             self.left -= 1
             self.given += len(PIECE)
-            return {"type": "http.request", "body": PIECE, "more_body": self.left > 0}
+            return {"type": "http.request", "body": PIECE, "more_body": self.left > 0 or not self._ends}
         await self.gone.wait()
         return {"type": "http.disconnect"}
 
     async def send(self, message):
         self.sent.append(message)
+        if message["type"] == "http.response.body" and not message.get("more_body", False):
+            self.gone.set()
 
     @property
     def status(self):
@@ -180,15 +184,8 @@ async def test_a_body_comes_no_faster_than_it_is_read(streams):
 
 async def test_a_client_that_goes_ends_the_reading(streams):
     running, plugin = streams
-    connection = Connection(pieces=3)
-    connection.left = 2
-    original = connection.receive
-
-    async def receive():
-        message = await original()
-        return message if message["type"] == "http.disconnect" else {**message, "more_body": True}
-
-    ended = asyncio.create_task(running.quart(scope("PUT", "/upload"), receive, connection.send))
+    connection = Connection(pieces=2, ends=False)
+    ended = asyncio.create_task(running.quart(scope("PUT", "/upload"), connection.receive, connection.send))
     plugin.step = asyncio.Semaphore(100)
     await let_run()
     connection.gone.set()
@@ -226,6 +223,34 @@ async def test_a_client_that_waits_to_be_told_is_not_asked_for_a_refused_body(st
     asked["headers"].append((b"expect", b"100-continue"))
     await running.quart(asked, connection.receive, connection.send)
     assert (connection.status, connection.left > 40) == (400, True)
+
+
+class Stuck(Connection):
+    """A server that cannot send the end of an answer before somebody takes what it has read, as Hypercorn's queue."""
+
+    def __init__(self, pieces: int) -> None:
+        super().__init__(pieces)
+        self._taken = asyncio.Event()
+
+    async def receive(self):
+        message = await super().receive()
+        if not self.left:
+            self._taken.set()
+        return message
+
+    async def send(self, message):
+        if not message.get("more_body", True):
+            await self._taken.wait()
+        await super().send(message)
+
+
+async def test_an_answer_is_not_held_up_by_what_nobody_reads(streams):
+    running, _ = streams
+    connection = Stuck(pieces=50)
+    asked = scope("PUT", "/refuse")
+    asked["headers"].append((b"expect", b"100-continue"))
+    await asyncio.wait_for(running.quart(asked, connection.receive, connection.send), 5)
+    assert connection.status == 400
 
 
 async def test_a_body_that_fails_half_way_breaks_the_answer_off(streams):
