@@ -35,8 +35,6 @@ class BoundedBody(Body):
 
     def __init__(self, expected_content_length: int | None, max_content_length: int | None) -> None:
         super().__init__(expected_content_length, max_content_length)
-        self.begun = False
-        """Somebody has asked for it."""
         self._room = asyncio.Event()
         self._room.set()
         self._forgotten = False
@@ -67,7 +65,6 @@ class BoundedBody(Body):
         await self._room.wait()
 
     async def __anext__(self) -> bytes:
-        self.begun = True
         data = await super().__anext__()
         self._room.set()
         return data

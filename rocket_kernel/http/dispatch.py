@@ -36,11 +36,9 @@ async def dispatch(request: Request, raw_path: str) -> Response:
 
 
 async def _let_finish_sending(request: Request) -> None:
-    """Of a body that was refused before its end, unless the client waits to be told to send it."""
+    """Of a body that was refused before its end."""
     stream, route = request.stream, request.route
-    if stream is None or route is None or route.body is not BodyMode.STREAM:
-        return
-    if "expect" not in request.headers or getattr(stream, "begun", True):
+    if stream is not None and route is not None and route.body is BodyMode.STREAM:
         await drain(stream)
 
 

@@ -20,7 +20,7 @@ from rocket_kernel.http.scope import make_request, raw_path
 if TYPE_CHECKING:
     from rocket_kernel.http.app import RocketQuart
 
-LET_GO_S = 10.0
+LET_GO_S = 2.0
 _LANE_METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
 
 

@@ -45,7 +45,7 @@ async def fetch_records(
     form = None if lock or not paged else _form(shape.entity, where, sort)
     known = shape.known(form, condition) if form is not None else None
     if known is not None:
-        text, params = known.text + paged, [*known.params, *_operands(shape, where)]
+        text, params = known.text + paged, [*_operands(shape, where), *known.params]
         if condition is not None and where is None:
             return await _page(session, registry, shape, text, params)
         return [shape.decode(row) for row in await session.fetch(text, params)]
@@ -56,8 +56,8 @@ async def fetch_records(
     query.visible(entity, alias, where)
     query.order_by(entity, alias, sort)
     if form is not None:
-        of_condition = len(builder.params) - len(_operands(shape, where))
-        shape.remember(form, condition, builder.text(), builder.params[:of_condition])
+        of_condition = builder.params[len(_operands(shape, where)) :]
+        shape.remember(form, condition, builder.text(), of_condition)
     builder.add(paged)
     if lock or not paged:
         builder.add(session.dialect.lock_clause() if lock else "")

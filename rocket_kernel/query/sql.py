@@ -35,16 +35,20 @@ class QueryCompiler:
         return self.registry.entity(entity).shape
 
     def visible(self, entity: str, alias: str, *extra: Filter | None, prefix: str = " WHERE ") -> None:
-        """Append the conditions of rows that are live, shown to the caller and satisfy `extra`."""
+        """Append the conditions of rows that are live, satisfy `extra` and are shown to the caller.
+
+        In this order: one of the databases tries them as they stand, and what is asked for leaves fewer rows than what
+        may be seen.
+        """
         shape = self.shape(entity)
         live = shape.live(alias)
         own = self.scope.condition(entity)
         pieces: list[Callable[[], None]] = []
         if live:
             pieces.append(lambda: self._add(live))
+        pieces.extend(self._piece(condition, shape, alias) for condition in extra if condition is not None)
         if own is not None:
             pieces.append(lambda: self._scoped(own, shape, alias))
-        pieces.extend(self._piece(condition, shape, alias) for condition in extra if condition is not None)
         self._joined(pieces, prefix=prefix)
 
     def _scoped(self, condition: Filter, shape: Shape, alias: str) -> None:

@@ -132,4 +132,4 @@ def test_command_whose_name_is_taken_names_both(plugins, message):
 
 
 def test_the_kernel_has_the_commands_of_the_contract_that_are_there():
-    assert {command.name for command in COMMANDS} == {"serve", "apps", "import", "export", "plugins"}
+    assert {command.name for command in COMMANDS} == {"serve", "apps", "import", "export", "plugins", "demo"}

@@ -77,14 +77,18 @@ async def ask(app, sent: Sent) -> Got:
         for number, chunk in enumerate(sent.chunks, 1)
     ]
     messages: list[dict[str, Any]] = []
+    answered = asyncio.Event()
 
     async def receive():
         if not waiting:
-            await asyncio.Event().wait()  # the other end stays there until it has its answer
+            await answered.wait()  # the other end stays there until it has its answer
+            return {"type": "http.disconnect"}
         return waiting.pop(0)
 
     async def send(message):
         messages.append(message)
+        if message["type"] == "http.response.body" and not message.get("more_body", False):
+            answered.set()
 
     await app(scope, receive, send)
     start, *bodies = messages

@@ -227,6 +227,20 @@ def test_a_client_that_hangs_up_leaves_nothing(server):
     assert len(listed(server)) == len(files_in(uploads)) == before
 
 
+def test_refused_and_abandoned_uploads_hold_up_nothing(tmp_path):
+    """Hypercorn waits without end for an application that does not take what it has read."""
+    with running(tmp_path, embedded(tmp_path), "hypercorn", **{"storage.max_file_size": MB}) as server:
+        for _ in range(3):
+            with begin_upload(server, b"x" * 3 * MB) as connection:
+                connection.settimeout(20)
+                connection.shutdown(socket.SHUT_WR)
+                while connection.recv(65_536):
+                    pass
+            begin_upload(server, b"x" * MB).close()
+        assert server.stop(limit_s=10) == 0
+        assert "Traceback" not in server.log
+
+
 LINE = b"a" * 15 * MB
 START = b"--b\r\n"
 HOSTILE = {

@@ -43,7 +43,7 @@ async def _start_again(tx: Transaction, row: Row, now: str) -> None:
     Under its key it is the same delivery. One that failed is tried as often as a new one, one that is delivered is over,
     and one that is on its way will tell how it ends.
     """
-    known = await LOGS.first(tx, {"idempotency_key": row["idempotency_key"]}, lock=True)
+    known = await LOGS.first(tx, {"action_key": row["action_key"]}, lock=True)
     if known is None:
         return
     if known["status"] == FAILED:

@@ -72,7 +72,9 @@ class Leases:
     async def renew(self, claim: Claim) -> bool:
         """Whether the worker still has it."""
         async with claim.app.writing() as (tx, _):
-            kept = await INSTANCE_ROWS.update(tx, _mine(claim), {"due_at": self.end()})
+            # Wherever its worker has brought it meanwhile: it is still the worker's.
+            held = {"id": claim.row["id"], "claim": claim.row["claim"]}
+            kept = await INSTANCE_ROWS.update(tx, held, {"due_at": self.end()})
         return kept == 1
 
     async def store(self, tx: Transaction, claim: Claim, values: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -7,10 +7,12 @@ import logging
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import count
 from time import monotonic
 
 from rocket_kernel import AppContext, Kernel, RocketError
 from rocket_workflows.claims import Claim, Leases
+from rocket_workflows.kind import stored_workflows
 from rocket_workflows.schedule import start_due
 from rocket_workflows.starting import Starter
 from rocket_workflows.worker import Worker
@@ -19,6 +21,8 @@ logger = logging.getLogger(__name__)
 
 TICK_S = 1.0
 """How often every app is looked at: what other processes have left to do, and what time has made due."""
+IDLE_TICKS = 10
+"""Of so many looks one is at apps without workflows, as far as this process knows: another one may have defined some."""
 SLOTS = 4
 """Instances of one app that one process works on at a time. An app's pool has five connections by default, and requests
 need one too."""
@@ -86,14 +90,15 @@ class Engine:
         self._wake.set()
 
     async def _look_until_stopped(self) -> None:
-        next_round = 0.0
+        next_round, rounds = 0.0, count()
         while not self._stopping:
             self._wake.clear()
             woken, self._woken = self._woken, set()
             try:
                 if monotonic() >= next_round:
                     next_round = monotonic() + self.tick_s
-                    self._look_at(await self._every_app())
+                    everywhere = next(rounds) % IDLE_TICKS == 0
+                    self._look_at(app for app in await self._every_app() if everywhere or has_workflows(app))
                 else:
                     self._look_at(app for app in self.kernel.apps.opened if app.name in woken)
             except RocketError as error:
@@ -133,27 +138,19 @@ class Engine:
                     _, running = await asyncio.wait(running, timeout=self.tick_s, return_when=asyncio.FIRST_COMPLETED)
                 elif app.name not in self._again:
                     break
+        except asyncio.CancelledError:
+            await _cut_off(running)
+            raise
         except RocketError as error:
             logger.warning("workflows of app %s wait: %s", app.name, error.message)
         except Exception:
             logger.exception("workflows of app %s failed", app.name)
         finally:
             try:
-                await self._end(running)
+                await _let_end(running)
             finally:
                 # No await between the last look and this: whoever wakes the app from now on gets a new task.
                 self._at_work.pop(app.name, None)
-
-    async def _end(self, running: set[asyncio.Task[None]]) -> None:
-        """Let go of no instance before its step has ended; cancelled, of none at all."""
-        try:
-            if running:
-                await asyncio.wait(running)
-        except asyncio.CancelledError:
-            for task in running:
-                task.cancel()
-            await asyncio.gather(*running, return_exceptions=True)
-            raise
 
     async def _run(self, claim: Claim) -> None:
         """Run an instance and renew its lease for as long as that takes."""
@@ -162,12 +159,10 @@ class Engine:
             while not work.done():
                 await asyncio.wait([work], timeout=self.leases.held_s / 3)
                 if not work.done() and not await self._kept(claim):
-                    logger.warning("workflow instance %s was taken over", claim.id)
-                    work.cancel()
-                    await asyncio.wait([work])
-        except asyncio.CancelledError:
-            work.cancel()
+                    break  # it is over, or somebody else's; the worker finds out when it has something to store
             await asyncio.wait([work])
+        except asyncio.CancelledError:
+            await _cut_off({work})
             raise
 
     async def _kept(self, claim: Claim) -> bool:
@@ -175,3 +170,24 @@ class Engine:
             return await self.leases.renew(claim)
         except RocketError:
             return True  # nobody can take it over while the database is away either
+
+
+async def _let_end(tasks: set[asyncio.Task[None]]) -> None:
+    """Let go of no instance before its step has ended; cancelled, of none at all."""
+    try:
+        if tasks:
+            await asyncio.wait(tasks)
+    except asyncio.CancelledError:
+        await _cut_off(tasks)
+        raise
+
+
+async def _cut_off(tasks: set[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def has_workflows(app: AppContext) -> bool:
+    """As far as this process knows."""
+    return bool(stored_workflows(app.registry.model))
