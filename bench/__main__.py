@@ -161,7 +161,7 @@ def _inside(
         if webhooks:
             from bench.webhooks_part import run_webhooks
 
-            run_webhooks(folder, OUT, seconds=seconds, rounds=rounds)
+            run_webhooks(folder, OUT, seconds=seconds, rounds=rounds, connections=connections)
         if workflows:
             from bench.workflows_part import run_workflows
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any, Literal
 
 import msgspec
@@ -75,15 +76,20 @@ class TableRows:
         if listed:
             columns = tuple(listed[0])
             text = _insert_text(tx.dialect, self.table.name, columns)
-            # Which columns need encoding is asked once and not for each row.
-            coded = [(name, tx.dialect.encoder(self.table.column(name).type)) for name in columns]
-            await tx.execute_many(
-                text,
-                [
-                    [row[name] if encode is None or row[name] is None else encode(row[name]) for name, encode in coded]
-                    for row in listed
-                ],
-            )
+            await tx.execute_many(text, self._many_params(tx.dialect, columns, listed))
+
+    def _many_params(
+        self, dialect: Dialect, columns: tuple[str, ...], rows: Sequence[Mapping[str, object]]
+    ) -> list[Sequence[object]]:
+        """Which columns need encoding is asked once and not for each row."""
+        encoders = [dialect.encoder(self.table.column(name).type) for name in columns]
+        if len(columns) > 1 and not any(encoders):
+            return list(map(itemgetter(*columns), rows))
+        coded = list(zip(columns, encoders, strict=True))
+        return [
+            [row[name] if encode is None or row[name] is None else encode(row[name]) for name, encode in coded]
+            for row in rows
+        ]
 
     async def update(self, tx: Transaction, where: Mapping[str, object], values: Mapping[str, object]) -> int:
         """How many rows satisfied the condition, all of which have the values now."""

@@ -230,6 +230,8 @@ async def stream(client, path, chunks, **headers):
 
     async def receive():
         await asyncio.sleep(0)  # a socket never has everything at once
+        if statuses:  # a server closes the connection of a request that was answered before its end
+            return {"type": "http.disconnect"}
         taken.append(next(chunks))
         assert len(taken) < 10_000
         return {"type": "http.request", "body": taken[-1], "more_body": True}

@@ -11,7 +11,7 @@ from rocket_webhooks.headers import check_headers
 from rocket_webhooks.outbox import Row, action_lane, described, outbox_row
 from rocket_webhooks.payload import json_text
 from rocket_webhooks.queue import reopened
-from rocket_webhooks.tables import DELIVERED, FAILED, LOGS
+from rocket_webhooks.tables import DELIVERED, FAILED, LOGS, with_defaults
 
 Waking = Callable[[str, Iterable[str]], Callable[[], Any]]
 
@@ -31,7 +31,7 @@ def webhook_action(env_prefix: str, waking: Waking) -> ActionType:
             return
         if action.run is None:
             return
-        action.run.outbox.append(described(row))
+        action.run.outbox.append(described(with_defaults(row)))
         action.run.after_commit.append(waking(action.run.app, [row["lane"]]))
 
     return ActionType(name="webhook", check=check, start=start)

@@ -25,7 +25,7 @@ from rocket_webhooks.kind import NAME, ORDINAL
 from rocket_webhooks.outbox import Row, described, failed_before_sending, new_token, outbox_row, same_columns
 from rocket_webhooks.payload import body_head, body_of
 from rocket_webhooks.queue import next_in_line
-from rocket_webhooks.tables import LOGS
+from rocket_webhooks.tables import LOGS, with_defaults, without_defaults
 
 if TYPE_CHECKING:
     from rocket_webhooks.plugin import WebhooksPlugin
@@ -69,7 +69,7 @@ def arm(id: str, webhook: Webhook, model: Model) -> Armed:
         id=id,
         webhook=webhook,
         condition=compile_condition(webhook.condition, model),
-        columns=columns,
+        columns=without_defaults(columns),
         has_body=webhook.method != "GET",
         waits=webhook.order == "record" or not webhook.is_async,
     )
@@ -121,7 +121,7 @@ def _storing(plugin: WebhooksPlugin, hook: str, told: Sequence[Armed]) -> Callab
             # A webhook was deleted since the registry was read: once more, without it.
             raise TransactionConflict from gone
         if run.recorder is not None:
-            run.outbox += [described(row) for row in rows]
+            run.outbox += [described(with_defaults(row)) for row in rows]
         awaited = [row["id"] for row in rows if "claim" in row]
         if awaited:
             write.stash[_AWAITED] = awaited
@@ -129,7 +129,7 @@ def _storing(plugin: WebhooksPlugin, hook: str, told: Sequence[Armed]) -> Callab
         if lanes is None:
             lanes = run.stash[_WOKEN] = set()
             run.after_commit.append(plugin.waking(run.app, lanes))
-        lanes.update(row["lane"] for row in rows if row["lane"] is not None)
+        lanes.update(row["webhook_id"] for row in rows)
 
     return store
 

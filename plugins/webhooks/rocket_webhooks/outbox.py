@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
-from rocket_webhooks.tables import FAILED, PENDING
+from rocket_webhooks.tables import FAILED
 
 Row = dict[str, Any]
 
@@ -72,14 +72,14 @@ def shown_url(url: str) -> str:
 
 
 def described(row: Row) -> dict[str, Any]:
-    """For explain."""
+    """Of a complete row, for explain."""
     return {
         "plugin": "webhooks",
-        "webhook_id": row.get("webhook_id"),
+        "webhook_id": row["webhook_id"],
         "hook": row["hook"],
         "entity": row["entity"],
         "record_id": row["record_id"],
         "method": row["method"],
         "url": shown_url(row["url"]),
-        "status": row.get("status", PENDING),
+        "status": row["status"],
     }

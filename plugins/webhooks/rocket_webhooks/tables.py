@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from rocket_kernel import Column, ColumnType, Index, Storage, Table, TableRows
 
 _TEXT = ColumnType(Storage.TEXT)
@@ -47,9 +50,9 @@ WEBHOOK_LOGS = Table(
         Column("id", _UUID, nullable=False),
         Column("webhook_id", _UUID, references="_webhooks.id"),
         Column("entity", _TEXT, nullable=False),
-        Column("hook", _TEXT, nullable=False),
+        Column("hook", _TEXT, nullable=False, default="after_write"),
         Column("url", _TEXT, nullable=False),
-        Column("method", _TEXT, nullable=False),
+        Column("method", _TEXT, nullable=False, default="POST"),
         Column("request_headers", _DOCUMENT, nullable=False, default={}),
         Column("request_body", _TEXT, nullable=False),
         Column("response_status", _INTEGER),
@@ -90,3 +93,13 @@ SHOWN = tuple(column.name for column in WEBHOOK_LOGS.columns[:18])
 """The columns of contract §11.6, in its order."""
 
 LOGS = TableRows(WEBHOOK_LOGS)
+
+
+def with_defaults(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A new row as it will be stored."""
+    return {**{column.name: column.default for column in WEBHOOK_LOGS.columns}, **row}
+
+
+def without_defaults(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Column values of a new row but for those that the table gives it anyway."""
+    return {name: value for name, value in values.items() if value != WEBHOOK_LOGS.column(name).default}
