@@ -119,6 +119,11 @@ class JobRunner:
                 await asyncio.wait_for(self._loop, patience_s)
             self._loop = None
 
+    async def pause(self) -> None:
+        """Nothing but `run_due` runs jobs from now on, until `start`: for tests, which must not race with the loop."""
+        await self.stop()
+        self._stopping = False
+
     async def run_due(self) -> int:
         """Run everything that is due in the apps in reach; how many runs this process did."""
         done = 0

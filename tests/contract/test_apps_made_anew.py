@@ -96,8 +96,7 @@ async def kernels(start_kernel, request):
     """One that makes apps and one that uses them. The second runs no jobs by itself."""
     together = getattr(request, "param", True)
     one, two = [await start_kernel([Sealed], shared=together) for _ in range(2)]
-    await two.kernel.jobs.stop()
-    two.kernel.jobs._stopping = False
+    await two.kernel.jobs.pause()
     return one, two
 
 

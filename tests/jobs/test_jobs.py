@@ -61,8 +61,7 @@ def clean_worker() -> None:
 async def started(start_kernel: StartKernel, clock: FakeClock) -> RunningKernel:
     running = await start_kernel([Worker], clock=clock)
     # The tests look for due jobs themselves, so that nothing depends on real time.
-    await running.kernel.jobs.stop()
-    running.kernel.jobs._stopping = False
+    await running.kernel.jobs.pause()
     return running
 
 

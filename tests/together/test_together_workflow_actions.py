@@ -26,6 +26,7 @@ async def office(start_kernel):
     dispatcher = running.kernel.parts.plugins.find("webhooks").dispatcher
     await engine.stop()
     await dispatcher.pause()
+    await running.kernel.jobs.pause()
     client = await running.client.app("shop")
     await client.define(entity("order", state="string", total="decimal:2"), entity("note", text="string"))
     app = await running.kernel.apps.app("shop")

@@ -42,6 +42,7 @@ class Cleaning:
 async def cleaning(start_files, clock, tmp_path):
     async def start(**settings):
         running, client = await start_files(settings={"files": settings})
+        await running.kernel.jobs.pause()
         await client.define(entity("book", {"soft_delete": True}, cover="file"), entity("page", scan="file"))
         return Cleaning(running, client, clock, tmp_path / "uploads")
 

@@ -22,7 +22,16 @@ from rocket_kernel import (
 from rocket_webhooks.condition import Condition, compile_condition, condition_values
 from rocket_webhooks.definition import AFTER_DELETE, AFTER_WRITE, BEFORE_DELETE, BEFORE_WRITE, Webhook
 from rocket_webhooks.kind import NAME, ORDINAL
-from rocket_webhooks.outbox import Row, described, failed_before_sending, new_token, outbox_row, same_columns
+from rocket_webhooks.outbox import (
+    KEY_PREFIX,
+    Row,
+    described,
+    failed_before_sending,
+    moment,
+    new_id,
+    new_token,
+    same_columns,
+)
 from rocket_webhooks.payload import body_head, body_of
 from rocket_webhooks.queue import next_in_line
 from rocket_webhooks.tables import LOGS, with_defaults, without_defaults
@@ -149,12 +158,13 @@ async def outbox_rows(write: Write, hook: str, told: Sequence[Armed], *, lease_s
     if not matching:
         return []
     head, now = body_head(write, hook), write.run.now
-    shared = {"record_id": str(write.key), "trace_id": write.run.trace_id}
+    shared = {**moment(now), "record_id": str(write.key), "trace_id": write.run.trace_id}
     rows: list[Row] = []
     for one, error in matching:
-        row = outbox_row(now, one.columns)
-        row.update(shared)
-        row["request_body"] = body_of(head, row["idempotency_key"]) if one.has_body else ""
+        id = new_id(now)
+        key = KEY_PREFIX + id
+        body = body_of(head, key) if one.has_body else ""
+        row = {"id": id, "idempotency_key": key, "request_body": body, **shared, **one.columns}
         if error:
             row = failed_before_sending(row, error)
         elif one.waits:

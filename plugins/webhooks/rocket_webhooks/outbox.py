@@ -42,8 +42,12 @@ def new_token() -> str:
 def outbox_row(now: str, values: Mapping[str, Any]) -> Row:
     """Due at once in the lane that `values` name, with all else that is its own; other columns have their defaults."""
     id = new_id(now)
-    key = KEY_PREFIX + id
-    return {"id": id, "idempotency_key": key, "created_at": now, "updated_at": now, "due_at": now, **values}
+    return {"id": id, "idempotency_key": KEY_PREFIX + id, **moment(now), **values}
+
+
+def moment(now: str) -> Row:
+    """Columns of a row that begins now."""
+    return {"created_at": now, "updated_at": now, "due_at": now}
 
 
 def failed_before_sending(row: Row, error: str) -> Row:
@@ -53,10 +57,15 @@ def failed_before_sending(row: Row, error: str) -> Row:
 
 def same_columns(rows: list[Row]) -> list[list[Row]]:
     """Rows in groups that bring the same columns each, as statements want them."""
-    groups: dict[tuple[str, ...], list[Row]] = {}
+    groups: list[list[Row]] = []
     for row in rows:
-        groups.setdefault(tuple(row), []).append(row)
-    return list(groups.values())
+        # Most often all are alike.
+        found = next((group for group in groups if group[0].keys() == row.keys()), None)
+        if found is None:
+            groups.append([row])
+        else:
+            found.append(row)
+    return groups
 
 
 def action_lane(url: str) -> str:

@@ -83,6 +83,7 @@ def start_shop(start_kernel: StartKernel, receiver: Receiver, clock: FakeClock) 
         dispatcher.crew.random = lambda: 0.0
         if not own_pace:
             await dispatcher.pause()
+            await running.kernel.jobs.pause()
         client = await running.client.app(app) if app is not None else running.client
         made = Shop(running, client, receiver, clock)
         if app is not None:

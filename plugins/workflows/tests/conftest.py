@@ -187,8 +187,7 @@ class StartFlow:
         running = await self.start_kernel(chosen, settings={"workflows": settings} if settings else None)
         await running.kernel.parts.plugins.find("workflows").engine.stop()
         # Jobs too run when the test says so and not in between.
-        running.kernel.jobs.tick_s = 3600.0
-        running.kernel.jobs.wake()
+        await running.kernel.jobs.pause()
         if app is None:
             return Flow(running, running.client.in_app("shop"), self.clock)
         client = await running.client.app(app)
