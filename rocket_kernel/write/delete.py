@@ -17,13 +17,15 @@ from rocket_kernel.write.convert import auto_value
 from rocket_kernel.write.stages import DELETE, UPDATE
 
 _VISITED = "kernel:visited"
+_RESTRICTED = "kernel:restricted"
 
 
 async def plan_delete(write: Write) -> None:
     """Find the rows a delete takes along, recursively, a row once; `write.old` is the row.
 
-    Raises Conflict where a relation restricts. It acts with the rights of the engine: the relation's definition is
-    the consent. Only the count in the message is limited to what the caller may read.
+    Where a relation restricts, `raise_restricted` tells of it later: rules come before (§5.1). It acts with the rights
+    of the engine: the relation's definition is the consent. Only the count in the message is limited to what the
+    caller may read.
     """
     visited = _visited(write.run)
     visited.add(_identity(write.entity, write.old or {}))
@@ -79,7 +81,14 @@ async def _restrict(write: Write, hop: Hop, visited: set[tuple[str, Any]]) -> No
     readable = await _related(write, hop, ReadableRows(access)) if access.may_walk(hop) else []
     count = sum(1 for row in readable if _identity(target, row) not in visited)
     shown = f"{count} related" if count else "related"
-    raise Conflict(f"Cannot delete: {shown} {target.name} records exist")
+    write.run.stash.setdefault(_RESTRICTED, Conflict(f"Cannot delete: {shown} {target.name} records exist"))
+
+
+def raise_restricted(run: WriteRun) -> None:
+    """Raise Conflict when a delete that was planned is forbidden by a relation, the first of them."""
+    refusal: Conflict | None = run.stash.pop(_RESTRICTED, None)
+    if refusal is not None:
+        raise refusal
 
 
 async def _cascade(write: Write, hop: Hop, visited: set[tuple[str, Any]]) -> None:

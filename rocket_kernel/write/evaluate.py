@@ -11,7 +11,7 @@ from rocket_kernel.query.access import WritableRows
 from rocket_kernel.query.records import find_by_key, find_record
 from rocket_kernel.write.context import Write
 from rocket_kernel.write.convert import check_filled, convert, random_id
-from rocket_kernel.write.delete import plan_delete
+from rocket_kernel.write.delete import plan_delete, raise_restricted
 from rocket_kernel.write.nested import classify
 from rocket_kernel.write.run_stage import raise_findings, run_stage, run_step
 from rocket_kernel.write.slug import fill_slug
@@ -71,6 +71,7 @@ async def _judge(root: Write) -> None:
     for write in stored:
         check_filled(write, write.compiled.pipeline.fills)
     raise_findings(stored)
+    raise_restricted(root.run)
     for stage in (Stage.STATE_MACHINE, Stage.BEFORE_WRITE, Stage.POLICY):
         await run_stage(writes, stage)
     if any(write.entity.slug is not None for write in stored):

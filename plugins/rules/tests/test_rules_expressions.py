@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rocket_kernel.testing import StepRecorder
+from rocket_kernel.testing import StepRecorder, many_to_many
 
 VIOLATED = [{"rule": "expression", "message": "Expression rule violated"}]
 
@@ -214,6 +214,17 @@ async def test_before_delete_holds_for_rows_that_are_taken_along(shop, expressio
     line = next(line for line in (await shop.get("line")).data if line["sku"] == "go")
     assert await findings("PATCH", f"sale/{sale['id']}", {"lines": [{"id": line["id"], "_delete": True}]}) == []
     assert (await shop.get("line")).meta["total"] == 1
+
+
+async def test_before_delete_comes_before_relations_that_restrict(shop, expression_rule, findings):
+    await shop.relate(many_to_many("kept", "sale", "tag", "sale_kept", on_delete="restrict"))
+    sale = await shop.create("sale", {"state": "paid", "kept": [{"name": "keep"}]})
+    await expression_rule("record.state == 'paid'", hook="before_delete")
+    assert await findings("DELETE", f"sale/{sale['id']}") == VIOLATED
+    (await shop.patch(f"sale/{sale['id']}", {"state": "open"})).require(200)
+    refused = await shop.delete(f"sale/{sale['id']}")
+    assert (refused.status, refused.error["message"]) == (409, "Cannot delete: 1 related tag records exist")
+    assert ((await shop.get("sale")).meta["total"], (await shop.get("tag")).meta["total"]) == (1, 1)
 
 
 async def test_after_write_sees_stored_rows_and_can_still_reject(shop, expression_rule, findings):
