@@ -2,7 +2,8 @@ BIN := .venv/bin
 STAMP := .venv/installed
 SETUP := $(wildcard plugins/*/pyproject.toml)
 PLUGINS := $(patsubst %/pyproject.toml,%,$(SETUP))
-PACKAGES := rocket_kernel $(notdir $(patsubst %/__init__.py,%,$(wildcard plugins/*/rocket_*/__init__.py)))
+EXAMPLES := $(patsubst %/pyproject.toml,%,$(wildcard examples/plugins/*/pyproject.toml))
+PACKAGES := rocket_kernel $(notdir $(patsubst %/__init__.py,%,$(wildcard plugins/*/rocket_*/__init__.py examples/plugins/*/rocket_*/__init__.py)))
 EMPTY :=
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 # Tests start many processes, which start in two thirds of the time when the code has been compiled once.
@@ -30,7 +31,7 @@ plugin: install  ## make plugin NAME=rules
 
 lint: install
 	$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/lint-imports
-	MYPYPATH=$(subst $(EMPTY) ,:,$(PLUGINS)) $(BIN)/mypy $(addprefix -p ,$(PACKAGES) bench)
+	MYPYPATH=$(subst $(EMPTY) ,:,$(PLUGINS) $(EXAMPLES)) $(BIN)/mypy $(addprefix -p ,$(PACKAGES) bench)
 
 bench: .venv/bench  ## make bench ARGS="--only get --rounds 1"
 	$(BIN)/python -m bench $(ARGS)
@@ -42,4 +43,4 @@ wheels: install
 	for source in . $(PLUGINS); do rm -rf $$source/build; $(BIN)/python -m build --wheel --no-isolation --outdir dist $$source || exit 1; done
 
 clean:
-	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis *.egg-info plugins/*/build plugins/*/*.egg-info
+	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis *.egg-info plugins/*/build plugins/*/*.egg-info examples/plugins/*/build examples/plugins/*/*.egg-info

@@ -27,9 +27,11 @@ if TYPE_CHECKING:
     from rocket_kernel.commands.options import read_config as read_config
     from rocket_kernel.commands.work import work as work
     from rocket_kernel.config import Config as Config
+    from rocket_kernel.config import InstrumentationConfig as InstrumentationConfig
     from rocket_kernel.config import S3Config as S3Config
     from rocket_kernel.config import StorageConfig as StorageConfig
     from rocket_kernel.config import load_config as load_config
+    from rocket_kernel.deprecated import RocketDeprecationWarning as RocketDeprecationWarning
     from rocket_kernel.errors import AppNotFound as AppNotFound
     from rocket_kernel.errors import ConfigError as ConfigError
     from rocket_kernel.errors import Conflict as Conflict
@@ -75,6 +77,7 @@ if TYPE_CHECKING:
     from rocket_kernel.expressions.values import plain as plain
     from rocket_kernel.expressions.values import truthy as truthy
     from rocket_kernel.hookspecs import hookimpl as hookimpl
+    from rocket_kernel.http.answered import AnswerObserver as AnswerObserver
     from rocket_kernel.http.app import create_app as create_app
     from rocket_kernel.http.dispatch import authenticate as authenticate
     from rocket_kernel.http.messages import Request as Request
@@ -87,20 +90,45 @@ if TYPE_CHECKING:
     from rocket_kernel.jobs import Job as Job
     from rocket_kernel.jobs import JobRun as JobRun
     from rocket_kernel.jobs import enqueue as enqueue
+    from rocket_kernel.json_text import plain_json as plain_json
     from rocket_kernel.kernel import Kernel as Kernel
     from rocket_kernel.kernel import make_kernel as make_kernel
     from rocket_kernel.metadata.entity import Entity as Entity
     from rocket_kernel.metadata.field import Field as Field
     from rocket_kernel.metadata.field import text_form as text_form
     from rocket_kernel.metadata.field_types import FieldType as FieldType
+    from rocket_kernel.metadata.field_types import Operator as Operator
     from rocket_kernel.metadata.instants import parse_timestamp as parse_timestamp
     from rocket_kernel.metadata.kinds import Change as Change
     from rocket_kernel.metadata.kinds import MetadataKind as MetadataKind
     from rocket_kernel.metadata.kinds import Stored as Stored
+    from rocket_kernel.metadata.masking import MASK as MASK
+    from rocket_kernel.metadata.masking import masked_change as masked_change
+    from rocket_kernel.metadata.masking import masked_record as masked_record
     from rocket_kernel.metadata.model import Model as Model
     from rocket_kernel.metadata.registry import Registry as Registry
     from rocket_kernel.metadata.relation import Relation as Relation
     from rocket_kernel.metadata.visibility import MetadataPolicy as MetadataPolicy
+    from rocket_kernel.metrics import Across as Across
+    from rocket_kernel.metrics import AppMetric as AppMetric
+    from rocket_kernel.metrics import Distribution as Distribution
+    from rocket_kernel.metrics import Metric as Metric
+    from rocket_kernel.metrics import MetricType as MetricType
+    from rocket_kernel.metrics import Samples as Samples
+    from rocket_kernel.openapi.operation import PAGE as PAGE
+    from rocket_kernel.openapi.operation import EntityView as EntityView
+    from rocket_kernel.openapi.operation import Operation as Operation
+    from rocket_kernel.openapi.operation import Parameter as Parameter
+    from rocket_kernel.openapi.operation import Success as Success
+    from rocket_kernel.openapi.operation import answers_bytes as answers_bytes
+    from rocket_kernel.openapi.operation import answers_data as answers_data
+    from rocket_kernel.openapi.operation import answers_page as answers_page
+    from rocket_kernel.openapi.operation import answers_text as answers_text
+    from rocket_kernel.openapi.schema import Schema as Schema
+    from rocket_kernel.openapi.schema import array_of as array_of
+    from rocket_kernel.openapi.schema import nullable as nullable
+    from rocket_kernel.openapi.schema import object_of as object_of
+    from rocket_kernel.openapi.schema import row_schema as row_schema
     from rocket_kernel.plugins import Plugin as Plugin
     from rocket_kernel.query.access import Access as Access
     from rocket_kernel.query.access import FullAccess as FullAccess
@@ -121,6 +149,7 @@ if TYPE_CHECKING:
     from rocket_kernel.query.records import existing_values as existing_values
     from rocket_kernel.query.records import fetch_records as fetch_records
     from rocket_kernel.query.records import find_record as find_record
+    from rocket_kernel.query.records import looks_like_key as looks_like_key
     from rocket_kernel.query.values import SortKey as SortKey
     from rocket_kernel.secret import Secret as Secret
     from rocket_kernel.serving.address import Listening as Listening
@@ -132,6 +161,9 @@ if TYPE_CHECKING:
     from rocket_kernel.store.columns import Index as Index
     from rocket_kernel.store.columns import Storage as Storage
     from rocket_kernel.store.columns import Table as Table
+    from rocket_kernel.store.formulas import Part as Part
+    from rocket_kernel.store.formulas import Term as Term
+    from rocket_kernel.store.formulas import Truth as Truth
     from rocket_kernel.store.protocol import Session as Session
     from rocket_kernel.store.protocol import Transaction as Transaction
     from rocket_kernel.store.table_rows import NOT_NULL as NOT_NULL
@@ -140,10 +172,23 @@ if TYPE_CHECKING:
     from rocket_kernel.store.table_rows import Of as Of
     from rocket_kernel.store.table_rows import TableRows as TableRows
     from rocket_kernel.store.table_rows import Within as Within
+    from rocket_kernel.tracing import Span as Span
+    from rocket_kernel.tracing import SpanSink as SpanSink
+    from rocket_kernel.tracing import Trace as Trace
+    from rocket_kernel.tracing import annotate as annotate
+    from rocket_kernel.tracing import current_span as current_span
+    from rocket_kernel.tracing import current_trace as current_trace
+    from rocket_kernel.tracing import span as span
+    from rocket_kernel.tracing import traced_work as traced_work
+    from rocket_kernel.tracing import traceparent as traceparent
+    from rocket_kernel.tracing import w3c_span_id as w3c_span_id
     from rocket_kernel.transfer.document import canonical_text as canonical_text
+    from rocket_kernel.transfer.sample_data import ImportListener as ImportListener
     from rocket_kernel.write.context import Write as Write
     from rocket_kernel.write.context import WriteRun as WriteRun
     from rocket_kernel.write.order import WriteOrder as WriteOrder
+    from rocket_kernel.write.policy import WriteGrant as WriteGrant
+    from rocket_kernel.write.policy import WritePolicy as WritePolicy
     from rocket_kernel.write.stages import Stage as Stage
     from rocket_kernel.write.stages import Step as Step
     from rocket_kernel.write.view import Written as Written
@@ -168,9 +213,11 @@ _ROOMS = {
     "read_config": "commands.options",
     "work": "commands.work",
     "Config": "config",
+    "InstrumentationConfig": "config",
     "S3Config": "config",
     "StorageConfig": "config",
     "load_config": "config",
+    "RocketDeprecationWarning": "deprecated",
     "AppNotFound": "errors",
     "ConfigError": "errors",
     "Conflict": "errors",
@@ -216,6 +263,7 @@ _ROOMS = {
     "plain": "expressions.values",
     "truthy": "expressions.values",
     "hookimpl": "hookspecs",
+    "AnswerObserver": "http.answered",
     "create_app": "http.app",
     "authenticate": "http.dispatch",
     "Request": "http.messages",
@@ -228,20 +276,45 @@ _ROOMS = {
     "Job": "jobs",
     "JobRun": "jobs",
     "enqueue": "jobs",
+    "plain_json": "json_text",
     "Kernel": "kernel",
     "make_kernel": "kernel",
     "Entity": "metadata.entity",
     "Field": "metadata.field",
     "text_form": "metadata.field",
     "FieldType": "metadata.field_types",
+    "Operator": "metadata.field_types",
     "parse_timestamp": "metadata.instants",
     "Change": "metadata.kinds",
     "MetadataKind": "metadata.kinds",
     "Stored": "metadata.kinds",
+    "MASK": "metadata.masking",
+    "masked_change": "metadata.masking",
+    "masked_record": "metadata.masking",
     "Model": "metadata.model",
     "Registry": "metadata.registry",
     "Relation": "metadata.relation",
     "MetadataPolicy": "metadata.visibility",
+    "Across": "metrics",
+    "AppMetric": "metrics",
+    "Distribution": "metrics",
+    "Metric": "metrics",
+    "MetricType": "metrics",
+    "Samples": "metrics",
+    "Success": "openapi.operation",
+    "PAGE": "openapi.operation",
+    "EntityView": "openapi.operation",
+    "Operation": "openapi.operation",
+    "Parameter": "openapi.operation",
+    "answers_bytes": "openapi.operation",
+    "answers_data": "openapi.operation",
+    "answers_page": "openapi.operation",
+    "answers_text": "openapi.operation",
+    "Schema": "openapi.schema",
+    "array_of": "openapi.schema",
+    "nullable": "openapi.schema",
+    "object_of": "openapi.schema",
+    "row_schema": "openapi.schema",
     "Plugin": "plugins",
     "Access": "query.access",
     "FullAccess": "query.access",
@@ -262,6 +335,7 @@ _ROOMS = {
     "existing_values": "query.records",
     "fetch_records": "query.records",
     "find_record": "query.records",
+    "looks_like_key": "query.records",
     "SortKey": "query.values",
     "Secret": "secret",
     "Listening": "serving.address",
@@ -273,6 +347,9 @@ _ROOMS = {
     "Index": "store.columns",
     "Storage": "store.columns",
     "Table": "store.columns",
+    "Part": "store.formulas",
+    "Term": "store.formulas",
+    "Truth": "store.formulas",
     "Session": "store.protocol",
     "Transaction": "store.protocol",
     "NOT_NULL": "store.table_rows",
@@ -281,20 +358,35 @@ _ROOMS = {
     "Of": "store.table_rows",
     "TableRows": "store.table_rows",
     "Within": "store.table_rows",
+    "Span": "tracing",
+    "SpanSink": "tracing",
+    "Trace": "tracing",
+    "annotate": "tracing",
+    "current_span": "tracing",
+    "current_trace": "tracing",
+    "span": "tracing",
+    "traced_work": "tracing",
+    "traceparent": "tracing",
+    "w3c_span_id": "tracing",
     "canonical_text": "transfer.document",
+    "ImportListener": "transfer.sample_data",
     "Write": "write.context",
     "WriteRun": "write.context",
     "WriteOrder": "write.order",
+    "WriteGrant": "write.policy",
+    "WritePolicy": "write.policy",
     "Stage": "write.stages",
     "Step": "write.stages",
     "Written": "write.view",
 }
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _ROOMS:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_ROOMS[name]}"), name)
+if not TYPE_CHECKING:  # else every misspelt name would be one of type Any
+
+    def __getattr__(name: str) -> Any:
+        if name not in _ROOMS:
+            return import_module(f"{__name__}.deprecated").old_name(__name__, name)
+        return getattr(import_module(f"{__name__}.{_ROOMS[name]}"), name)
 
 
 def __dir__() -> list[str]:

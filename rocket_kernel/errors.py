@@ -269,10 +269,19 @@ class ConfigError(StartupError):
 
 
 class PluginError(StartupError):
-    """A plugin broke the rules of registration, or failed while the kernel called it."""
+    """A plugin broke the rules of registration, or failed while the kernel called it.
 
-    def __init__(self, plugin: str, problem: str, *, hook: str | None = None) -> None:
+    `place` is a file, with a line where one is known, such as `rocket_rules/plugin.py:31`.
+    """
+
+    def __init__(self, plugin: str, problem: str, *, hook: str | None = None, place: str | None = None) -> None:
         self.plugin = plugin
+        self.problem = problem
         self.hook = hook
-        where = f"plugin {plugin!r}" if hook is None else f"plugin {plugin!r}, hook {hook}"
-        super().__init__(f"{where}: {problem}")
+        self.place = place
+        super().__init__(plugin, problem)
+
+    def __str__(self) -> str:
+        where = f"plugin {self.plugin!r}" if self.hook is None else f"plugin {self.plugin!r}, hook {self.hook}"
+        place = "" if self.place is None else f" ({self.place})"
+        return f"{where}: {self.problem}{place}"

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from rocket_kernel.config import Config
     from rocket_kernel.events import Event
     from rocket_kernel.expressions.functions import Function
+    from rocket_kernel.http.answered import AnswerObserver
     from rocket_kernel.http.messages import Request, Response
     from rocket_kernel.http.router import Route
     from rocket_kernel.jobs import Job
@@ -33,11 +34,15 @@ if TYPE_CHECKING:
     from rocket_kernel.metadata.model import Model
     from rocket_kernel.metadata.registry import Registry
     from rocket_kernel.metadata.visibility import MetadataPolicy
+    from rocket_kernel.metrics import AppMetric, Metric
     from rocket_kernel.query.access import ReadPolicy
     from rocket_kernel.serving.address import Listening
     from rocket_kernel.store.columns import Table
     from rocket_kernel.store.protocol import Transaction
+    from rocket_kernel.tracing import SpanSink
+    from rocket_kernel.transfer.sample_data import ImportListener
     from rocket_kernel.write.context import Write, WriteRun
+    from rocket_kernel.write.policy import WritePolicy
     from rocket_kernel.write.stages import Step
 
 PROJECT = "rocket"
@@ -55,6 +60,17 @@ def register_field_types() -> Sequence[FieldType]:  # type: ignore[empty-body]
 
     Called once at start, outside any transaction. A name that is taken is a start-up error naming both plugins;
     raising is a start-up error.
+
+    Since 0.1. Stability: provisional.
+    """
+
+
+@hookspec
+def register_entity_properties() -> Sequence[str]:
+    """Return names of entity properties that this plugin gives their meaning, such as `audit`.
+
+    They are those that the kernel leaves to plugins: a definition that sets one which no plugin names is refused. Called
+    once at start, outside any transaction. A name that is taken or unknown is a start-up error.
 
     Since 0.1. Stability: provisional.
     """
@@ -148,6 +164,42 @@ def register_functions() -> Sequence[Function]:  # type: ignore[empty-body]
     """
 
 
+@hookspec
+def register_span_sinks() -> Sequence[SpanSink]:  # type: ignore[empty-body]
+    """Return listeners to what requests and jobs do.
+
+    Called once at start, outside any transaction. Without any listener nothing is noted. A listener is asked once for
+    each request or job whether it wants its trace, and told all of it when that has ended; what it raises then is
+    logged.
+
+    Since 0.1. Stability: provisional.
+    """
+
+
+@hookspec
+def register_metrics() -> Sequence[Metric | AppMetric]:  # type: ignore[empty-body]
+    """Return figures about what this plugin does, for whoever shows them.
+
+    Called once at start, outside any transaction. Names begin with `rocket_`, the plugin's name and `_`; a wrong name
+    and one that is taken are start-up errors. `Metric.read` is called on the event loop whenever somebody asks,
+    `AppMetric.read` outside any transaction; what they raise is logged, and the metric is left out.
+
+    Since 0.1. Stability: provisional.
+    """
+
+
+@hookspec
+def register_answer_observers() -> Sequence[AnswerObserver]:  # type: ignore[empty-body]
+    """Return functions that are told how each request ended, when its answer has been handed to the server.
+
+    Called once at start, outside any transaction. The functions are plain ones, are called on the event loop for every
+    request that reaches the kernel, matched or not, and must be quick and not wait; what they raise is logged. Without
+    any, requests pay nothing.
+
+    Since 0.1. Stability: provisional.
+    """
+
+
 # -- Compiling an entity: called whenever an app's metadata changes, never in a request --
 
 
@@ -164,11 +216,34 @@ def compile_write_steps(entity: Entity, model: Model) -> Sequence[Step]:  # type
 
 
 @hookspec
+def compile_import_listener(entity: Entity, model: Model) -> ImportListener | None:
+    """Return what is told of the rows that an import puts into one entity's table, or None for nothing.
+
+    Such rows run through no pipeline. Called while an import is under way, inside its transaction, before the first row
+    of an entity. The listener is awaited in that transaction after the rows of a batch are stored.
+
+    Since 0.1. Stability: provisional.
+    """
+
+
+@hookspec
 def compile_read_policy(entity: Entity, model: Model) -> ReadPolicy | None:
     """Return what decides which rows and fields of one entity a caller may read, or None for no say.
 
     The policies of several plugins hold together: a row or field must pass all. Called inside the transaction that
     changes the metadata: raising fails the change.
+
+    Since 0.1. Stability: provisional.
+    """
+
+
+@hookspec
+def compile_write_policy(entity: Entity, model: Model) -> WritePolicy | None:
+    """Return what tells ahead which writes of one entity a caller may attempt, or None for no say.
+
+    It refuses nothing, which is for steps of the pipeline; it is asked by whoever has to know without a record, such as
+    the API description. Those of several plugins hold together. Called inside the transaction that changes the metadata:
+    raising fails the change.
 
     Since 0.1. Stability: provisional.
     """

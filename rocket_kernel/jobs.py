@@ -9,18 +9,23 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import NAMESPACE_URL, uuid4, uuid5
 
 from rocket_kernel.clock import timestamp_text
 from rocket_kernel.errors import AppNotFound, RocketError, Unavailable
+from rocket_kernel.lanes import Lanes
 from rocket_kernel.store.columns import Column, ColumnType, Index, Storage, Table
-from rocket_kernel.store.protocol import Transaction
+from rocket_kernel.store.protocol import Session, Transaction
 from rocket_kernel.store.table_rows import Comparison, TableRows
+from rocket_kernel.stray import is_asked_for
+from rocket_kernel.tracing import annotate, traced_work
 
 if TYPE_CHECKING:
     from rocket_kernel.apps.context import AppContext
@@ -28,11 +33,19 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 _FREE = "1970-01-01T00:00:00.000Z"
 """`lease_until` of a row that nobody holds: a time, so that one comparison finds free and abandoned rows."""
 _BATCH = 20
 _MOST_ATTEMPTS = 5
 _LONGEST_PAUSE_S = 3600.0
+_MOST_LOOKS = 32
+"""Apps that are looked at side by side."""
+_MOST_LANES = 64
+"""Apps in which a job runs side by side: one that never ends in some of them goes on in the others."""
+_OPENING_S = 5.0
+"""How long a look waits for apps to open."""
 TICK_S = 1.0
 
 JOBS = Table(
@@ -96,9 +109,14 @@ class JobRunner:
     now: Callable[[], datetime]
     owner: str = field(default_factory=lambda: str(uuid4()))
     tick_s: float = TICK_S
+    ended: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Runs of this process by job and outcome: done, failed or lost."""
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _stopping: bool = False
     _loop: asyncio.Task[None] | None = None
+    _lanes: Lanes = field(default_factory=Lanes)
+    """By identity of the app and name of the job; with None in the place of the name, the look at the app."""
+    _looking: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_MOST_LOOKS))
     _prepared: set[str] = field(default_factory=set)
     """Identities of apps: names come back, and so do addresses of objects."""
 
@@ -115,9 +133,9 @@ class JobRunner:
         self._stopping = True
         self._wake.set()
         if self._loop is not None:
-            with suppress(TimeoutError, asyncio.CancelledError):
-                await asyncio.wait_for(self._loop, patience_s)
+            await self._loop
             self._loop = None
+        await self._lanes.let_end(patience_s)
 
     async def pause(self) -> None:
         """Nothing but `run_due` runs jobs from now on, until `start`: for tests, which must not race with the loop."""
@@ -125,17 +143,69 @@ class JobRunner:
         self._stopping = False
 
     async def run_due(self) -> int:
-        """Run everything that is due in the apps in reach; how many runs this process did."""
+        """Run everything that is due in the apps in reach, and wait for it; how many runs this process did."""
+        looks = await asyncio.gather(*await self._begin_looks())
+        return sum(await asyncio.gather(*(run for runs in looks for run in runs)))
+
+    async def _begin_looks(self) -> list[asyncio.Task[list[asyncio.Task[int]]]]:
+        """One for each app, so that a database that does not answer is waited for by its own app alone."""
+        nothing: list[asyncio.Task[int]] = []
+        looks = [
+            self._lanes.begin((app.identity, None), partial(self._guarded, app, partial(self._look_at, app), nothing))
+            for app in await self._reachable()
+        ]
+        return [look for look in looks if look is not None]
+
+    async def _look_at(self, app: AppContext) -> list[asyncio.Task[int]]:
+        """Begin what is due in an app: each job on a lane of its own, its runs one after the other."""
+        async with self._looking:
+            await self._prepare(app)
+            runs: list[asyncio.Task[int]] = []
+            # Rows of a job that is under way, or whose plugin is absent, must not hide those of others behind them.
+            free = [name for name in self.jobs if self._is_free(app, name)]
+            rows = await self._due_rows(app, free)
+            while rows:
+                for name in dict.fromkeys(row["name"] for row in rows):
+                    free.remove(name)
+                    own = [row for row in rows if row["name"] == name]
+                    work = partial(self._run_rows, app, self.jobs[name], own)
+                    run = self._lanes.begin((app.identity, name), partial(self._guarded, app, work, 0))
+                    runs += [] if run is None else [run]
+                rows = await self._due_rows(app, free) if len(rows) == _BATCH else []
+            return runs
+
+    def _is_free(self, app: AppContext, name: str) -> bool:
+        busy = [key for key in self._lanes if isinstance(key, tuple) and key[1] == name]
+        return len(busy) < _MOST_LANES and (app.identity, name) not in busy
+
+    async def _due_rows(self, app: AppContext, names: list[str]) -> list[dict[str, Any]]:
+        if not names or self._stopping:
+            return []
+        where = {**_due(self._text()), "name": names}
+        async with app.reading() as (session, _):
+            return await _ROWS.select(session, where, order_by=("run_at", "id"), limit=_BATCH)
+
+    async def _run_rows(self, app: AppContext, job: Job, rows: list[dict[str, Any]]) -> int:
         done = 0
-        for app in await self._reachable():
-            try:
-                await self._prepare(app)
-                done += await self._run_app(app)
-            except AppNotFound:
-                await self.apps.forget(app)  # it was deleted, and another may have its name
-            except RocketError as error:
-                await self._put_off(app, error)
+        for row in rows:
+            if not self._stopping and await self._claim(app, row, job):
+                await self._run_claimed(app, row, job)
+                done += 1
+        if done:
+            self.wake()  # there may be more, for which no look could begin a run meanwhile
         return done
+
+    async def _guarded(self, app: AppContext, work: Callable[[], Awaitable[T]], otherwise: T) -> T:
+        """What goes wrong in one app is no matter of any other."""
+        try:
+            return await work()
+        except AppNotFound:
+            await self.apps.forget(app)  # it was deleted, and another may have its name
+        except RocketError as error:
+            await self._put_off(app, error)
+        except Exception:
+            logger.exception("jobs of app %s wait", app.name)
+        return otherwise
 
     async def _put_off(self, app: AppContext, error: RocketError) -> None:
         """To the next look, unless there is nothing to look at any more."""
@@ -148,7 +218,9 @@ class JobRunner:
         while not self._stopping:
             self._wake.clear()
             try:
-                await self.run_due()
+                looks = await self._begin_looks()
+                if looks:  # what they begin is not waited for
+                    await asyncio.wait(looks, timeout=self.tick_s)
             except Exception:
                 logger.exception("looking for due jobs failed")
             with suppress(TimeoutError):
@@ -156,11 +228,21 @@ class JobRunner:
 
     async def _reachable(self) -> list[AppContext]:
         if any(job.opens_apps for job in self.jobs.values()):
-            for row in await self.apps.rows():
-                if row["status"] == "active":
-                    with suppress(RocketError):
-                        await self.apps.app(row["name"])
+            opened = {app.name for app in self.apps.opened}
+            closed = [row["name"] for row in await self.apps.rows() if row["status"] == "active"]
+            opening = [
+                self._lanes.begin(("open", None, name), partial(self._open, name))
+                for name in closed
+                if name not in opened
+            ]
+            tasks = [task for task in opening if task is not None]
+            if tasks:  # one that takes its time is there at a later look
+                await asyncio.wait(tasks, timeout=_OPENING_S)
         return list(self.apps.opened)
+
+    async def _open(self, name: str) -> None:
+        with suppress(RocketError):
+            await self.apps.app(name)
 
     async def _prepare(self, app: AppContext) -> None:
         """See to it that every recurring job has its one row."""
@@ -172,21 +254,6 @@ class JobRunner:
                     row = {"id": _recurring_id(job), "name": job.name, "payload": {}, "run_at": self._text()}
                     await _ROWS.try_insert(tx, row)
         self._prepared.add(app.identity)
-
-    async def _run_app(self, app: AppContext) -> int:
-        now = self._text()
-        due = {"run_at": Comparison("<=", now), "lease_until": Comparison("<=", now)}
-        async with app.reading() as (session, _):
-            rows = await _ROWS.select(session, due, order_by=("run_at", "id"), limit=_BATCH)
-        done = 0
-        for row in rows:
-            job = self.jobs.get(row["name"])
-            if job is None or self._stopping:
-                continue
-            if await self._claim(app, row, job):
-                await self._run_claimed(app, row, job)
-                done += 1
-        return done
 
     async def _claim(self, app: AppContext, row: Mapping[str, Any], job: Job) -> bool:
         """Of all processes that saw the row due, the one whose UPDATE still finds it so has it."""
@@ -206,21 +273,23 @@ class JobRunner:
     async def _run_claimed(self, app: AppContext, row: Mapping[str, Any], job: Job) -> None:
         attempt = row["attempt"] + 1
         run = JobRun(app, row["payload"], attempt, self._text())
-        work = asyncio.ensure_future(job.run(run))
+        time = self.apps.parts.plugins.times.of(job.name, None)
+        work = asyncio.ensure_future(time.timed(lambda _: _contained(job, run), (app.identity, row["id"])))
         keeper = asyncio.create_task(self._keep_lease(app, row["id"], job, work))
         try:
             await work
-        except asyncio.CancelledError:
-            if not keeper.done():
+        except (Exception, asyncio.CancelledError) as error:
+            if is_asked_for(error) or (isinstance(error, AppNotFound) and error.app == app.name):
                 raise
-            logger.warning("job %s lost its lease in app %s", job.name, app.name)
-            return
-        except Exception as error:
-            if isinstance(error, AppNotFound) and error.app == app.name:
-                raise
+            if isinstance(error, asyncio.CancelledError) and keeper.done():
+                self.ended[job.name, "lost"] += 1
+                logger.warning("job %s lost its lease in app %s", job.name, app.name)
+                return
+            self.ended[job.name, "failed"] += 1
             logger.exception("job %s failed in app %s, attempt %d", job.name, app.name, attempt)
             await self._finish(app, row, job, attempt, failed=True)
         else:
+            self.ended[job.name, "done"] += 1
             await self._finish(app, row, job, attempt, failed=False)
         finally:
             keeper.cancel()
@@ -263,6 +332,35 @@ class JobRunner:
 
     def _text(self, plus_s: float = 0.0) -> str:
         return timestamp_text(self.now() + timedelta(seconds=plus_s))
+
+
+async def count_due(session: Session, now: str) -> int:
+    """Runs that wait for a process."""
+    return await _ROWS.count(session, _due(now))
+
+
+async def due_since(session: Session, now: str) -> str | None:
+    """When the run that has waited longest for a process was due; None when none waits."""
+    rows = await _ROWS.select(session, _due(now), order_by=("run_at",), limit=1)
+    return str(rows[0]["run_at"]) if rows else None
+
+
+def _due(now: str) -> Mapping[str, object]:
+    return {"run_at": Comparison("<=", now), "lease_until": Comparison("<=", now)}
+
+
+async def _contained(job: Job, run: JobRun) -> None:
+    """What would end the process ends the run."""
+    try:
+        await _traced(job, run)
+    except SystemExit as error:
+        raise RuntimeError("the job tried to end the process") from error
+
+
+async def _traced(job: Job, run: JobRun) -> None:
+    with traced_work(run.app, "job", "runner", "job.run"):
+        annotate(job=job.name, attempt=run.attempt)
+        await job.run(run)
 
 
 def retry_pause_s(attempt: int) -> float:

@@ -81,6 +81,10 @@ def plain(value: Any) -> Any:
             return value
 
 
+plain_json = plain
+"""The name for plugins: of expressions there is another `plain`."""
+
+
 def _depth_exceeds(value: object, limit: int) -> bool:
     level = [value]
     for _ in range(limit + 1):

@@ -6,31 +6,41 @@ through it in a request.
 
 from __future__ import annotations
 
+import asyncio
 import inspect
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from graphlib import CycleError, TopologicalSorter
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
+from types import MappingProxyType
 from typing import Any, ClassVar, TypeVar
 
 import pluggy
 
 from rocket_kernel import hookspecs
-from rocket_kernel.actor import CallerChanged
+from rocket_kernel.blame import Packages, package_of, packages_of, place_in, place_of, place_of_class
 from rocket_kernel.config import parse_settings
-from rocket_kernel.errors import ConfigError, PluginError, RocketError, StartupError
+from rocket_kernel.deprecated import uses_in, uses_of_hook
+from rocket_kernel.errors import ConfigError, PluginError
+from rocket_kernel.hook_calls import Implementation as Implementation
+from rocket_kernel.plugin_checks import ENGINE_API as ENGINE_API
+from rocket_kernel.plugin_checks import ordered, require_sound
+from rocket_kernel.step_times import CUT_OFF_S, StepTimes
+from rocket_kernel.stray import STRAY, is_asked_for
 
-ENGINE_API = 1
-"""Grows when a plugin written for the former number may no longer work."""
+logger = logging.getLogger(__name__)
 
 ENTRY_POINT_GROUP = "rocket.plugins"
+
+NOTICE_LIMITS_S: Mapping[str, float] = MappingProxyType(
+    {"on_app_created": CUT_OFF_S, "on_app_opened": CUT_OFF_S, "on_app_closing": 10.0, "on_stopping": 10.0}
+)
+"""How long one implementation of a notice may take where somebody waits for it who has nothing to do with the plugin."""
 
 _KERNEL = "kernel"
 
 T = TypeVar("T")
-
-_PASSED_ON = (RocketError, StartupError, CallerChanged)
-"""What an implementation may raise; anything else is a defect of the plugin."""
 
 
 class Plugin:
@@ -53,99 +63,76 @@ class Plugin:
 
 
 @dataclass(frozen=True, slots=True)
-class Implementation:
-    """One plugin's implementation of one hook."""
-
-    plugin: str
-    hook: str
-    function: Callable[..., Any]
-    asked: tuple[str, ...]
-    """Names of the parameters that it has, in its own order."""
-
-    def call(self, **arguments: Any) -> Any:
-        """Call with those arguments the implementation asks for; what it raises is named after plugin and hook.
-
-        Of an async implementation it is the coroutine, with the same names on what that raises.
-        """
-        try:
-            result = self.function(**self._chosen(arguments))
-        except _PASSED_ON:
-            raise
-        except Exception as error:
-            raise self._defect(error) from error
-        return self._awaited(result) if inspect.iscoroutine(result) else result
-
-    def values(self, **arguments: Any) -> list[Any]:
-        """What a collector returns; None is nothing."""
-        try:
-            return list(self.call(**arguments) or ())
-        except _PASSED_ON:
-            raise
-        except Exception as error:  # it is no sequence, or a generator that fails
-            raise self._defect(error) from error
-
-    async def _awaited(self, running: Coroutine[Any, Any, Any]) -> Any:
-        try:
-            return await running
-        except _PASSED_ON:
-            raise
-        except Exception as error:
-            raise self._defect(error) from error
-
-    def _defect(self, error: Exception) -> PluginError:
-        return PluginError(self.plugin, f"raised {type(error).__name__}: {error}", hook=self.hook)
-
-    def participant(self, *parameters: str) -> Callable[..., Any]:
-        """An async implementation as a callable of these parameters by position, whichever of them it asks for.
-
-        A defect leaves as PluginError, so that the log names plugin and hook; a RocketError leaves as it is.
-        """
-        function, asked = self.function, self.asked
-        if asked == parameters:
-            in_order = function
-        else:
-
-            def in_order(*values: Any) -> Any:
-                named = zip(parameters, values, strict=True)
-                return function(**{name: value for name, value in named if name in asked})
-
-        async def call(*values: Any) -> Any:
-            try:
-                return await in_order(*values)
-            except _PASSED_ON:
-                raise
-            except Exception as error:
-                raise PluginError(self.plugin, f"raised {type(error).__name__}", hook=self.hook) from error
-
-        return call
-
-    def _chosen(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        return {name: arguments[name] for name in self.asked if name in arguments}
-
-
-@dataclass(frozen=True, slots=True)
 class PluginSet:
     """The plugins of one kernel, in declared order."""
 
     plugins: tuple[Plugin, ...]
     implementations: Mapping[str, tuple[Implementation, ...]]
     """By hook, in declared plugin order."""
+    deprecations: tuple[str, ...] = ()
+    """What the plugins use that a later release removes, for the person who starts the server."""
+    packages: Packages = field(default_factory=Packages)
+    times: StepTimes = field(default_factory=StepTimes)
+    """How long the plugins' steps take in this process."""
 
     def of(self, hook: str) -> tuple[Implementation, ...]:
         return self.implementations.get(hook, ())
 
-    def collect(self, hook: str, **arguments: Any) -> list[tuple[str, Any]]:
-        """Every value the implementations of a collector return, with its plugin's name."""
+    def collect(
+        self, hook: str, expected: type | tuple[type, ...] = object, /, **arguments: Any
+    ) -> list[tuple[str, Any]]:
+        """Every value the implementations of a collector return, with its plugin's name.
+
+        Raises PluginError, also for a value that is of another type than expected.
+        """
         return [
             (implementation.plugin, value)
             for implementation in self.of(hook)
-            for value in implementation.values(**arguments)
+            for value in implementation.values(expected, **arguments)
         ]
 
     async def notify(self, hook: str, **arguments: Any) -> None:
-        """Await every implementation of a notice, in order. Raises PluginError."""
+        """Await every implementation of a notice, in order, up to the first that fails. Raises PluginError."""
         for implementation in self.of(hook):
-            await implementation.call(**arguments)
+            await _in_time(implementation, arguments)
+
+    async def notify_all(self, hook: str, **arguments: Any) -> None:
+        """As `notify`, but the failure of one plugin keeps no other from hearing. Raises the first one's error."""
+        failures: list[Exception] = []
+        for implementation in self.of(hook):
+            try:
+                await _in_time(implementation, arguments)
+            except Exception as error:
+                if failures:
+                    logger.exception("%s failed too", hook)
+                failures.append(error)
+        if failures:
+            raise failures[0]
+
+    async def tell(self, hook: str, **arguments: Any) -> None:
+        """As `notify_all`, where nobody can do anything about a failure any more: it goes to the log."""
+        for implementation in self.of(hook):
+            try:
+                await _in_time(implementation, arguments)
+            except Exception:
+                logger.exception("plugin %r failed in %s", implementation.plugin, hook)
+
+    @contextmanager
+    def naming_places(self) -> Iterator[None]:
+        """PluginErrors that leave the block name the file, and the line of a hook."""
+        try:
+            yield
+        except PluginError as error:
+            if error.place is None:
+                error.place = self._place(error.plugin, error.hook)
+            raise
+
+    def _place(self, name: str, hook: str | None) -> str | None:
+        for implementation in self.of(hook or ""):
+            if implementation.plugin == name:
+                return place_of(implementation.function)
+        plugin = self.find(name)
+        return None if plugin is None else place_of_class(type(plugin))
 
     @property
     def order(self) -> dict[str, int]:
@@ -155,33 +142,92 @@ class PluginSet:
         return next((plugin for plugin in self.plugins if plugin.name == name), None)
 
 
+async def _in_time(implementation: Implementation, arguments: Mapping[str, Any]) -> None:
+    limit_s = NOTICE_LIMITS_S.get(implementation.hook)
+    limit = asyncio.timeout(limit_s)
+    try:
+        async with limit:
+            await implementation.call(**arguments)
+    except TimeoutError as error:
+        if not limit.expired():
+            raise
+        raise implementation.failure(f"took longer than {limit_s:g} s") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Plugin classes that could be imported, and what is wrong with the others."""
+
+    classes: tuple[type[Plugin], ...]
+    problems: tuple[PluginError, ...]
+
+
 def installed_plugins(enabled: str | Sequence[str] = "all") -> list[type[Plugin]]:
     """The plugin classes that `plugins.enabled` asks for, as installed distributions announce them.
 
     Only those are imported, so that a broken plugin can be left out. Raises PluginError for a name that is not
     installed, and for what is no plugin.
     """
+    found = find_plugins(enabled)
+    if found.problems:
+        raise found.problems[0]
+    return list(found.classes)
+
+
+def find_plugins(enabled: str | Sequence[str] = "all") -> Found:
+    """As `installed_plugins`, but a plugin that cannot be had keeps no other from being found."""
     points: dict[str, EntryPoint] = {}
+    problems: list[PluginError] = []
     for point in sorted(entry_points(group=ENTRY_POINT_GROUP), key=lambda point: (point.name, point.value)):
         former = points.setdefault(point.name, point)
         if former.value != point.value:
-            raise PluginError(point.name, f"two installed distributions bring it: {former.value} and {point.value}")
+            two = f"two installed distributions bring it: {former.value} and {point.value}"
+            problems.append(PluginError(point.name, two))
     wanted = list(points) if isinstance(enabled, str) else list(dict.fromkeys(enabled))
+    classes: list[type[Plugin]] = []
     for name in wanted:
-        if name not in points:
-            known = ", ".join(sorted(points)) or "none"
-            raise PluginError(name, f"is enabled in the configuration but not installed (installed: {known})")
-    return [_loaded(points[name]) for name in wanted]
+        try:
+            classes.append(_loaded(name, points))
+        except PluginError as error:
+            problems.append(error)
+    return Found(tuple(classes), tuple(problems))
 
 
-def _loaded(point: EntryPoint) -> type[Plugin]:
+def without_broken(found: Found, attempt: Callable[[list[type[Plugin]]], T]) -> tuple[T, list[PluginError]]:
+    """What becomes of an attempt with all plugins but those that break it, and what is wrong with these.
+
+    Raises the PluginError of a plugin that it cannot leave out, and ConfigError.
+    """
+    classes, problems = list(found.classes), list(found.problems)
+    while True:
+        try:
+            return attempt(classes), problems
+        except PluginError as error:
+            left = [plugin for plugin in classes if plugin.name != error.plugin]
+            if len(left) == len(classes):
+                raise
+            classes = left
+            problems.append(error)
+
+
+def _loaded(name: str, points: Mapping[str, EntryPoint]) -> type[Plugin]:
+    point = points.get(name)
+    if point is None:
+        known = ", ".join(sorted(points)) or "none"
+        raise PluginError(name, f"is enabled in the configuration but not installed (installed: {known})")
     try:
         loaded = point.load()
-    except Exception as error:
-        raise PluginError(point.name, f"cannot be imported from {point.value}: {error}") from error
-    plugin = _require_plugin_class(loaded, point.name)
-    if plugin.name != point.name:
-        raise PluginError(point.name, f"the entry point {point.value} names itself {plugin.name!r}")
+    except (Exception, *STRAY) as error:
+        if is_asked_for(error):
+            raise
+        problem = f"cannot be imported from {point.value}: {error}"
+        raise PluginError(
+            name, problem, place=place_in(error, point.value.partition(":")[0].partition(".")[0])
+        ) from error
+    plugin = _require_plugin_class(loaded, name)
+    if plugin.name != name:
+        problem = f"the entry point {point.value} names itself {plugin.name!r}"
+        raise PluginError(name, problem, place=place_of_class(plugin))
     return plugin
 
 
@@ -190,16 +236,28 @@ def load_plugins(classes: Iterable[type[Plugin]], settings: Mapping[str, Mapping
     chosen: dict[str, type[Plugin]] = {}
     for candidate in classes:
         plugin_class = _require_plugin_class(candidate, getattr(candidate, "__name__", str(candidate)))
-        if plugin_class.name in chosen:
-            raise PluginError(plugin_class.name, "two plugins have this name")
+        former = chosen.get(plugin_class.name)
+        if former is not None:
+            files = sorted({place_of_class(former), place_of_class(plugin_class)})
+            raise PluginError(plugin_class.name, "two plugins have this name", place=" and ".join(files))
         chosen[plugin_class.name] = plugin_class
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
-    plugins = [_instantiate(chosen[name], settings.get(name, {})) for name in _ordered(chosen)]
-    for plugin in plugins:
-        _validate(plugin, set(chosen))
-        manager.register(plugin, name=plugin.name)
-    return PluginSet(tuple(plugins), _implementations(manager, plugins))
+    plugins: list[Plugin] = []
+    try:
+        for name in ordered(chosen):
+            plugin = _instantiate(chosen[name], settings.get(name, {}))
+            require_sound(plugin, set(chosen))
+            manager.register(plugin, name=name)
+            plugins.append(plugin)
+    except PluginError as error:
+        if error.place is None and error.plugin in chosen:
+            error.place = place_of_class(chosen[error.plugin])
+        raise
+    implementations = _implementations(manager, plugins)
+    return PluginSet(
+        tuple(plugins), implementations, tuple(_deprecations(plugins, implementations)), packages_of(plugins)
+    )
 
 
 def _require_plugin_class(candidate: Any, shown: str) -> type[Plugin]:
@@ -207,9 +265,10 @@ def _require_plugin_class(candidate: Any, shown: str) -> type[Plugin]:
         raise PluginError(shown, "is not a subclass of rocket_kernel.Plugin")
     name = getattr(candidate, "name", None)
     if not isinstance(name, str) or not name.replace("_", "").replace("-", "").isalnum():
-        raise PluginError(shown, "declares no usable `name`")
+        raise PluginError(shown, "declares no usable `name`", place=place_of_class(candidate))
     if name == _KERNEL:
-        raise PluginError(shown, f"the name {_KERNEL!r} belongs to the kernel's own steps and tables")
+        problem = f"the name {_KERNEL!r} belongs to the kernel's own steps and tables"
+        raise PluginError(shown, problem, place=place_of_class(candidate))
     return candidate
 
 
@@ -218,70 +277,22 @@ def _instantiate(plugin_class: type[Plugin], values: Mapping[str, Any]) -> Plugi
     if plugin_class.Settings is None:
         if values:
             raise ConfigError(f"unknown configuration key: {where}.{next(iter(values))} (the plugin has no settings)")
-        return plugin_class()
-    return plugin_class(parse_settings(plugin_class.Settings, values, where=where))
-
-
-def _ordered(chosen: Mapping[str, type[Plugin]]) -> list[str]:
-    """Names sorted by `after` and `before`, and by name where those leave it open."""
-    earlier: dict[str, set[str]] = {name: set() for name in sorted(chosen)}
-    for name, plugin in chosen.items():
-        earlier[name].update(other for other in plugin.after if other in chosen)
-        for other in plugin.before:
-            if other in chosen:
-                earlier[other].add(name)
-    sorter = TopologicalSorter(earlier)
+        arguments: list[Any] = []
+    else:
+        arguments = [parse_settings(plugin_class.Settings, values, where=where)]
     try:
-        sorter.prepare()
-    except CycleError as error:
-        cycle = " -> ".join(error.args[1])
-        raise PluginError(error.args[1][0], f"the declared order has a cycle: {cycle}") from error
-    order: list[str] = []
-    while sorter.is_active():
-        ready = sorted(sorter.get_ready())
-        order.extend(ready)
-        sorter.done(*ready)
-    return order
-
-
-def _validate(plugin: Plugin, names: set[str]) -> None:
-    if plugin.engine_api != ENGINE_API:
-        raise PluginError(plugin.name, f"was built for engine API {plugin.engine_api}, this kernel has {ENGINE_API}")
-    for required in plugin.requires:
-        if required not in names:
-            raise PluginError(plugin.name, f"requires the plugin {required!r}, which is not enabled")
-    for name, method in inspect.getmembers(plugin, callable):
-        spec = getattr(hookspecs, name, None)
-        is_spec = hasattr(spec, f"{hookspecs.PROJECT}_spec")
-        marked = hasattr(method, f"{hookspecs.PROJECT}_impl")
-        if marked and not is_spec:
-            raise PluginError(plugin.name, "there is no hook of this name", hook=name)
-        if is_spec and not marked:
-            raise PluginError(plugin.name, "is not marked with @hookimpl", hook=name)
-        if marked:
-            _validate_signature(plugin, name, method, spec)
-
-
-def _validate_signature(plugin: Plugin, name: str, method: Callable[..., Any], spec: Any) -> None:
-    options = getattr(method, f"{hookspecs.PROJECT}_impl")
-    if options.get("wrapper") or options.get("hookwrapper") or options.get("tryfirst") or options.get("trylast"):
-        raise PluginError(plugin.name, "wrappers, tryfirst and trylast are refused: declare `after`", hook=name)
-    expected_async = inspect.iscoroutinefunction(spec)
-    if inspect.iscoroutinefunction(method) is not expected_async:
-        raise PluginError(plugin.name, f"must be {'async def' if expected_async else 'a plain def'}", hook=name)
-    known = set(inspect.signature(spec).parameters)
-    for parameter in inspect.signature(method).parameters.values():
-        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-            raise PluginError(plugin.name, "must name its parameters, without * and **", hook=name)
-        if parameter.name not in known:
-            raise PluginError(plugin.name, f"has an unknown parameter {parameter.name!r}", hook=name)
-        if parameter.default is not parameter.empty:
-            raise PluginError(plugin.name, f"must not give {parameter.name!r} a default", hook=name)
+        return plugin_class(*arguments)
+    except (Exception, *STRAY) as error:
+        if isinstance(error, PluginError | ConfigError) or is_asked_for(error):
+            raise
+        problem = f"cannot be made: {type(error).__name__}: {error}"
+        raise PluginError(plugin_class.name, problem, place=place_in(error, package_of(plugin_class))) from error
 
 
 def _implementations(manager: pluggy.PluginManager, plugins: Sequence[Plugin]) -> dict[str, tuple[Implementation, ...]]:
     manager.check_pending()
     order = {plugin.name: position for position, plugin in enumerate(plugins)}
+    packages = {plugin.name: package_of(type(plugin)) for plugin in plugins}
     table: dict[str, tuple[Implementation, ...]] = {}
     for name in sorted(vars(hookspecs)):
         if not hasattr(getattr(hookspecs, name), f"{hookspecs.PROJECT}_spec"):
@@ -292,8 +303,22 @@ def _implementations(manager: pluggy.PluginManager, plugins: Sequence[Plugin]) -
                 name,
                 implementation.function,
                 tuple(inspect.signature(implementation.function).parameters),
+                packages[implementation.plugin_name],
             )
             for implementation in getattr(manager.hook, name).get_hookimpls()
         ]
         table[name] = tuple(sorted(found, key=lambda implementation: order[implementation.plugin]))
     return table
+
+
+def _deprecations(
+    plugins: Sequence[Plugin], implementations: Mapping[str, tuple[Implementation, ...]]
+) -> Iterator[str]:
+    for plugin in plugins:
+        for text in uses_in(package_of(type(plugin))):
+            yield f"plugin {plugin.name!r}: {text} ({place_of_class(type(plugin))})"
+    for hook, found in implementations.items():
+        options = getattr(getattr(hookspecs, hook), f"{hookspecs.PROJECT}_spec")
+        for implementation in found:
+            for text in uses_of_hook(options, implementation.asked):
+                yield f"plugin {implementation.plugin!r}, hook {hook}: {text} ({place_of(implementation.function)})"

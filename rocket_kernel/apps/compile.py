@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Any
 
 from rocket_kernel.errors import PluginError
 from rocket_kernel.metadata.entity import Entity
@@ -15,9 +14,11 @@ from rocket_kernel.metadata.visibility import MetadataPolicy
 from rocket_kernel.plugins import Implementation, PluginSet
 from rocket_kernel.query.access import ReadPolicy
 from rocket_kernel.query.shape import compile_shape
+from rocket_kernel.step_times import CUT_OFF_S
 from rocket_kernel.store.dialects.base import Dialect
 from rocket_kernel.write.context import Write
 from rocket_kernel.write.pipeline import Pipeline, compile_pipeline
+from rocket_kernel.write.policy import WritePolicy
 from rocket_kernel.write.stages import ACTIONS, CREATE_AND_UPDATE, DELETE, KERNEL_STAGES, Stage, Step
 
 _PARTICIPANTS: tuple[tuple[str, Stage, frozenset[str]], ...] = (
@@ -31,6 +32,11 @@ _PARTICIPANTS: tuple[tuple[str, Stage, frozenset[str]], ...] = (
 
 def compile_registry(revision: int, model: Model, dialect: Dialect, plugins: PluginSet, app: str) -> Registry:
     """Raises whatever a plugin refuses the metadata with; PluginError for a plugin's defect."""
+    with plugins.naming_places():
+        return _compiled(revision, model, dialect, plugins, app)
+
+
+def _compiled(revision: int, model: Model, dialect: Dialect, plugins: PluginSet, app: str) -> Registry:
     participants = _participant_steps(plugins)
     compiled = {
         entity.name: CompiledEntity(
@@ -38,6 +44,7 @@ def compile_registry(revision: int, model: Model, dialect: Dialect, plugins: Plu
             shape=compile_shape(entity, dialect, app),
             read_policies=_read_policies(entity, model, plugins),
             pipeline=_pipeline(entity, model, plugins, participants),
+            write_policies=_write_policies(entity, model, plugins),
         )
         for entity in model.entities.values()
     }
@@ -53,16 +60,20 @@ def compile_registry(revision: int, model: Model, dialect: Dialect, plugins: Plu
 
 def _pipeline(entity: Entity, model: Model, plugins: PluginSet, participants: list[Step]) -> Pipeline:
     steps = list(participants)
-    for plugin, step in plugins.collect("compile_write_steps", entity=entity, model=model):
+    for plugin, step in plugins.collect("compile_write_steps", Step, entity=entity, model=model):
         _require_sound(plugin, step)
         steps.append(step)
-    return compile_pipeline(steps, plugins.order)
+    times = {step.name: plugins.times.of(step.name, _limit_s(step)) for step in steps}
+    return replace(compile_pipeline(steps, plugins.order), times=times)
 
 
-def _require_sound(plugin: str, step: Any) -> None:
+def _limit_s(step: Step) -> float | None:
+    """Who asks the outside world has a limit of his own, and holds nothing that others wait for."""
+    return None if step.stage is Stage.BEFORE_WEBHOOKS else CUT_OFF_S
+
+
+def _require_sound(plugin: str, step: Step) -> None:
     hook = "compile_write_steps"
-    if not isinstance(step, Step):
-        raise PluginError(plugin, f"returned {type(step).__name__} instead of Step", hook=hook)
     if not step.name.startswith(f"{plugin}:"):
         raise PluginError(plugin, f"step {step.name!r} must begin with {plugin!r} and a colon", hook=hook)
     if step.stage in KERNEL_STAGES:
@@ -84,6 +95,11 @@ def _participant(implementation: Implementation) -> Callable[[Write], Awaitable[
 
 def _read_policies(entity: Entity, model: Model, plugins: PluginSet) -> tuple[ReadPolicy, ...]:
     found = (implementation.call(entity=entity, model=model) for implementation in plugins.of("compile_read_policy"))
+    return tuple(policy for policy in found if policy is not None)
+
+
+def _write_policies(entity: Entity, model: Model, plugins: PluginSet) -> tuple[WritePolicy, ...]:
+    found = (implementation.call(entity=entity, model=model) for implementation in plugins.of("compile_write_policy"))
     return tuple(policy for policy in found if policy is not None)
 
 

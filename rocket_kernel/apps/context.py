@@ -19,8 +19,10 @@ from rocket_kernel.metadata.registry import Registry
 from rocket_kernel.parts import Parts
 from rocket_kernel.secret import Secret
 from rocket_kernel.store.dialects.base import Dialect
+from rocket_kernel.store.noted import NotedSession
 from rocket_kernel.store.protocol import Check, Session, Stale, Store, Transaction
 from rocket_kernel.store.table_rows import Increment, TableRows
+from rocket_kernel.tracing import open_span
 from rocket_kernel.write.context import Write
 from rocket_kernel.write.evaluate import rehearse
 from rocket_kernel.write.order import WriteOrder
@@ -49,6 +51,8 @@ class AppContext:
     """Room for plugins, by keys of their own; lives as long as the app is open in this process."""
 
     _state_sql: str = field(init=False)
+    _checks: tuple[Registry, Check] | None = field(init=False, default=None)
+    """What must hold for the registry that was used last."""
 
     def __post_init__(self) -> None:
         self._state_sql = state_statement(self.store.dialect)
@@ -74,7 +78,7 @@ class AppContext:
         async with self.store.read() as session:
             registry = await self._current(session)
             _require_known(caller, registry)
-            yield session, registry
+            yield (session if open_span() is None else NotedSession(session)), registry
 
     async def read(self, work: Callable[[Session, Registry], Coroutine[Any, Any, T]], caller: Actor | None = None) -> T:
         """The result of `work`, a read that awaits nothing but its session and may be run more than once.
@@ -85,14 +89,21 @@ class AppContext:
         for _ in range(_LOOKS):
             registry = self.registry
             _require_known(caller, registry)
-            check = Check(self._state_sql, (registry.revision, "active", self.identity, registry.callers))
             try:
-                return await self.store.run(_bound(work, registry), check)
+                return await self.store.run(_bound(work, registry), self._check(registry))
             except Stale:
                 async with self.reading():
                     pass  # entering it brings the registry up to date, or raises AppNotFound
         async with self.reading(caller) as (session, registry):
             return await work(session, registry)
+
+    def _check(self, registry: Registry) -> Check:
+        known = self._checks
+        if known is not None and known[0] is registry:
+            return known[1]
+        check = Check(self._state_sql, (registry.revision, "active", self.identity, registry.callers))
+        self._checks = (registry, check)
+        return check
 
     async def still_knows(self, caller: Actor) -> bool:
         """Whether what is known of a caller is in force now. Raises AppNotFound and Unavailable."""
@@ -110,7 +121,17 @@ class AppContext:
         async with self.store.write() as tx:
             registry = await self._current(tx)
             _require_known(caller, registry)
-            yield tx, registry
+            yield (tx if open_span() is None else NotedSession(tx)), registry
+
+    @asynccontextmanager
+    async def writing_aside(self) -> AsyncIterator[Transaction]:
+        """A transaction for rows of a log that nobody waits for and no read of records depends on, see `Store.aside`.
+
+        Raises AppNotFound and Unavailable.
+        """
+        async with self.store.aside() as tx:
+            await self._current(tx)
+            yield tx
 
     async def callers_changed(self, tx: Transaction) -> None:
         """Whatever any process knows of who calls counts no longer, from the commit of the transaction on.
@@ -146,7 +167,8 @@ class AppContext:
         When the block ends the new registry is compiled; only if all of it compiles are rows, tables and registry in
         force together. When the block raises, nothing has changed.
         """
-        async with self.store.schema_change() as tx:
+        async with self.store.schema_change() as opened:
+            tx = opened if open_span() is None else NotedSession(opened)
             current = await self._current(tx)
             now = timestamp_text(self.parts.clock.now())
             catalog = Catalog(tx, self.parts.kinds, current.model, now)
@@ -220,4 +242,6 @@ def _require_known(caller: Actor | None, registry: Registry) -> None:
 def _bound(
     work: Callable[[Session, Registry], Coroutine[Any, Any, T]], registry: Registry
 ) -> Callable[[Session], Coroutine[Any, Any, T]]:
-    return lambda session: work(session, registry)
+    if open_span() is None:
+        return lambda session: work(session, registry)
+    return lambda session: work(NotedSession(session), registry)

@@ -103,6 +103,11 @@ class AppDirectory:
         return self._management
 
     @property
+    def is_open(self) -> bool:
+        """Whether there is a management database."""
+        return self._management is not None
+
+    @property
     def opened(self) -> tuple[AppContext, ...]:
         return tuple(self._open.values())
 
@@ -160,10 +165,7 @@ class AppDirectory:
         app = self._open.pop(name, None)
         if app is None:
             return
-        try:
-            await self.parts.plugins.notify("on_app_closing", app=app)
-        except Exception:
-            logger.exception("a plugin failed while app %s was closed", name)
+        await self.parts.plugins.tell("on_app_closing", app=app)
         await app.store.close()
 
     async def forget(self, app: AppContext) -> None:
@@ -337,7 +339,7 @@ class AppDirectory:
         self._just_made.pop(name, None)
         await self.close(name)
         await server.drop_database(_database(name))
-        await self.parts.plugins.notify("on_app_deleted", name=name, config=self.parts.config)
+        await self.parts.plugins.notify_all("on_app_deleted", name=name, config=self.parts.config)
         async with self.management.write() as tx:
             await _APPS.delete(tx, {"name": name})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -22,6 +23,26 @@ def failure_text(error: StartupError | RocketError) -> str:
 
 class ReadableGroup(click.Group):
     """Commands whose known errors end as one line on standard error and exit code 1."""
+
+    problems: Sequence[str] = ()
+    """Why commands of plugins may be missing."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError:
+            self._tell_problems()
+            raise
+
+    def get_help(self, ctx: click.Context) -> str:
+        self._tell_problems()
+        return super().get_help(ctx)
+
+    def _tell_problems(self) -> None:
+        for problem in self.problems:
+            click.echo(f"Warning: without the commands of a plugin: {problem}", err=True)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

@@ -2,28 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
 from dataclasses import fields
 from pathlib import Path
 
 import click
 
+from rocket_kernel.commands.failures import failure_text
 from rocket_kernel.commands.options import configuration_options, read_config
+from rocket_kernel.commands.running import running_lines
 from rocket_kernel.commands.work import work
+from rocket_kernel.config import Config
 from rocket_kernel.kernel import Kernel, make_kernel
 from rocket_kernel.metadata.registry import CompiledEntity
-from rocket_kernel.plugins import Plugin
+from rocket_kernel.plugins import Plugin, find_plugins, without_broken
+from rocket_kernel.serving.running import folder_of, running_processes
 from rocket_kernel.write.pipeline import describe
 from rocket_kernel.write.stages import ACTIONS
 
 
 @click.command()
 @click.option("--pipeline", nargs=2, metavar="APP ENTITY", help="Show the steps of an entity's writes instead.")
+@click.option("--running", is_flag=True, help="Show what their steps cost in the servers of this machine instead.")
 @configuration_options
-def plugins(pipeline: tuple[str, str] | None, config_path: Path | None, data_dir: str | None) -> None:
+def plugins(pipeline: tuple[str, str] | None, config_path: Path | None, data_dir: str | None, *, running: bool) -> None:
     """Show the enabled plugins in their order."""
-    kernel = make_kernel(read_config(config_path, data_dir))
-    lines = plugin_lines(kernel) if pipeline is None else pipeline_lines(compiled_entity(kernel, *pipeline))
+    config = read_config(config_path, data_dir)
+    if running:
+        _show_running(folder_of(config))
+    elif pipeline is not None:
+        _echo(pipeline_lines(compiled_entity(make_kernel(config), *pipeline)))
+    else:
+        _show_enabled(config)
+
+
+def _show_running(folder: Path) -> None:
+    found = list(running_processes(folder))
+    if not found:
+        raise click.ClickException(f"no server is running with the data directory {folder.parent}")
+    _echo(running_lines(found, time.time()))
+
+
+def _show_enabled(config: Config) -> None:
+    """Those that break the start are named after all others have been shown."""
+    kernel, problems = without_broken(
+        find_plugins(config.plugins.enabled), lambda classes: make_kernel(config, plugins=classes)
+    )
+    _echo(plugin_lines(kernel))
+    for text in kernel.parts.plugins.deprecations:
+        click.echo(f"Warning: {text}", err=True)
+    for problem in problems:
+        click.echo(f"Error: {failure_text(problem)}", err=True)
+    if problems:
+        raise click.exceptions.Exit(1)
+
+
+def _echo(lines: Iterable[str]) -> None:
     for line in lines:
         click.echo(line)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from rocket_kernel.serving.banner import banner
 from rocket_kernel.serving.logs import configure_logging
 from rocket_kernel.serving.options import ServeOptions
 from rocket_kernel.serving.servers import PREFERENCE, choose_server
+from rocket_kernel.serving.shared_dir import shared_dir
 
 Prepare = Callable[[Kernel, Address], Awaitable[str]]
 """Works on the open kernel before anybody is served; the text is for the person at the terminal."""
@@ -58,9 +60,12 @@ def listen_and_serve(options: ServeOptions, prepare: Prepare | None = None) -> N
     said = work(kernel, partial(_begin, Listening(address, options.allow_default_passwords), prepare))
     version = rocket_kernel.__version__
     click.echo(banner(kernel, address, version=version, server=str(http_server)), err=True)
+    for text in kernel.parts.plugins.deprecations:
+        click.echo(f"Warning: {text}", err=True)
     if said:
         click.echo(said)
-    http_server.serve(options, bound)
+    with shared_dir(workers=server.workers) as folder:
+        http_server.serve(replace(options, shared_dir=folder), bound)
 
 
 async def _begin(listening: Listening, prepare: Prepare | None, kernel: Kernel) -> str:

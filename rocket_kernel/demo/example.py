@@ -7,6 +7,7 @@ from importlib.resources import files
 from typing import Any
 
 from rocket_kernel import json_text
+from rocket_kernel.metadata.entity import PROPERTY_PLUGINS
 from rocket_kernel.metadata.kinds import CONTRACT_PLUGINS
 
 NAME = "helpdesk"
@@ -35,6 +36,9 @@ def missing_plugins(document: Mapping[str, Any], enabled: Collection[str]) -> li
     needed = {plugin for section, plugin in CONTRACT_PLUGINS.items() if document.get(section)}
     if any(field["type"] == "file" for entity in document["entities"] for field in entity["fields"]):
         needed.add("files")
+    needed.update(
+        plugin for name, plugin in PROPERTY_PLUGINS.items() if any(entity.get(name) for entity in document["entities"])
+    )
     return sorted(needed.difference(enabled))
 
 

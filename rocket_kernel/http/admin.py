@@ -11,6 +11,7 @@ from rocket_kernel.http.router import AccessClass, Handler, Route
 from rocket_kernel.metadata.catalog import not_found, stored_item
 from rocket_kernel.metadata.kinds import MetadataKind, Stored
 from rocket_kernel.metadata.registry import Registry
+from rocket_kernel.openapi.kinds import kind_operations
 from rocket_kernel.store.table_rows import TableRows
 
 
@@ -19,12 +20,14 @@ def kind_routes(kind: MetadataKind[Any]) -> list[Route]:
     collection = f"/api/:app/_admin/{kind.path}"
     one = f"{collection}/:key"
     reads = AccessClass.ADMIN if kind.readers == "admin" else AccessClass.AUTHENTICATED
+    does = kind_operations(kind)
+    writes = AccessClass.ADMIN
     return [
-        Route(method="GET", path=collection, access=reads, handler=_lister(kind)),
-        Route(method="POST", path=collection, access=AccessClass.ADMIN, handler=_creator(kind)),
-        Route(method="GET", path=one, access=reads, handler=_getter(kind)),
-        Route(method="PUT", path=one, access=AccessClass.ADMIN, handler=_replacer(kind)),
-        Route(method="DELETE", path=one, access=AccessClass.ADMIN, handler=_remover(kind)),
+        Route(method="GET", path=collection, access=reads, handler=_lister(kind), operation=does["list"]),
+        Route(method="POST", path=collection, access=writes, handler=_creator(kind), operation=does["create"]),
+        Route(method="GET", path=one, access=reads, handler=_getter(kind), operation=does["get"]),
+        Route(method="PUT", path=one, access=writes, handler=_replacer(kind), operation=does["replace"]),
+        Route(method="DELETE", path=one, access=writes, handler=_remover(kind), operation=does["remove"]),
     ]
 
 

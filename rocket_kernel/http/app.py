@@ -13,7 +13,7 @@ from quart.ctx import RequestContext
 from rocket_kernel.http.body import BoundedBody
 from rocket_kernel.http.dispatch import dispatch
 from rocket_kernel.http.lane import LaneConnection
-from rocket_kernel.http.messages import Response, close_body
+from rocket_kernel.http.messages import Request, Response, close_body
 from rocket_kernel.http.scope import make_request, raw_path
 from rocket_kernel.kernel import Kernel
 
@@ -22,6 +22,8 @@ SHUTDOWN_TIMEOUT_S = 30
 
 class RocketRequest(QuartRequest):
     body_class = BoundedBody
+    of_kernel: Request | None = None
+    """The same request as the kernel sees it, once it has been handed on to it."""
 
 
 class RocketQuart(Quart):
@@ -39,13 +41,12 @@ class RocketQuart(Quart):
         if not self.lane or self.teardown_appcontext_funcs:
             return False
         # By blueprint, None for the whole application. Quart makes empty lists in these tables when it looks into them.
-        tables = (
-            self.before_request_funcs,
-            self.after_request_funcs,
-            self.teardown_request_funcs,
-            self.url_value_preprocessors,
-        )
-        if any(table.get(None) for table in tables):
+        if (
+            self.before_request_funcs.get(None)
+            or self.after_request_funcs.get(None)
+            or self.teardown_request_funcs.get(None)
+            or self.url_value_preprocessors.get(None)
+        ):
             return False
         return not self.view_functions or not any(map(_may_match_records, self.url_map.iter_rules()))
 
@@ -63,7 +64,9 @@ class RocketQuart(Quart):
         if request.url_rule is not None:
             body.unbound()
             return await super().dispatch_request(request_context)
-        answer = await dispatch(make_request(self.kernel, request.scope, body), raw_path(request.scope))
+        handed_on = make_request(self.kernel, request.scope, body)
+        cast(RocketRequest, request).of_kernel = handed_on
+        answer = await dispatch(handed_on, raw_path(request.scope))
         return await _quart_response(answer, head=request.method == "HEAD")
 
 

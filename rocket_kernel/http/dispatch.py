@@ -7,11 +7,21 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 
 from rocket_kernel.actor import NOBODY, OPEN_HOUSE, Actor, CallerChanged
-from rocket_kernel.errors import AppNotFound, Forbidden, InternalError, RocketError, Unauthorized, Unavailable
+from rocket_kernel.errors import (
+    AppNotFound,
+    Forbidden,
+    InternalError,
+    PluginError,
+    RocketError,
+    Unauthorized,
+    Unavailable,
+)
 from rocket_kernel.http.body import METHODS_WITH_BODY, drain, read_json, refuse_ambiguous_length
 from rocket_kernel.http.cors import cors_headers, preflight_headers
 from rocket_kernel.http.messages import JSON_HEADERS, JSON_TYPE, Request, Response, close_body, error_response
 from rocket_kernel.http.router import AccessClass, BodyMode, Route
+from rocket_kernel.http.traced import begin_trace, end_trace
+from rocket_kernel.stray import STRAY, is_asked_for
 
 logger = logging.getLogger(__name__)
 
@@ -21,14 +31,29 @@ _LOOKS = 3
 
 async def dispatch(request: Request, raw_path: str) -> Response:
     """Never raises but for cancellation: what goes wrong becomes an error body."""
+    tracer = request.kernel.parts.tracer
+    root = None if tracer is None else begin_trace(tracer, request, raw_path)
+    if tracer is None or root is None:
+        return await _dispatch(request, raw_path)
+    response: Response | None = None
+    try:
+        with root:
+            response = await _dispatch(request, raw_path)
+    finally:
+        end_trace(tracer, root, request, response)
+    return response
+
+
+async def _dispatch(request: Request, raw_path: str) -> Response:
     try:
         response = await _answer(request, raw_path)
     except RocketError as error:
         response = error_response(_shown(error, request))
         await _let_finish_sending(request)
-    except Exception:
-        logger.exception("%s %s failed, trace %s", request.method, request.path, request.trace_id)
-        response = error_response(InternalError())
+    except (Exception, *STRAY) as error:
+        if is_asked_for(error):
+            raise
+        response = error_response(_defect(error, request))
     if request.route is not None:
         response = await _tell_participants(request, response)
     _finish(request, response)
@@ -55,7 +80,7 @@ async def _answer(request: Request, raw_path: str) -> Response:
     if request.method == "HEAD":
         request.head, request.method = True, "GET"
     await _read_body(request, match.route)
-    if match.route.segments[:2] == ("api", ":app"):
+    if match.route.in_app:
         await _open_app(request)
         return await _answer_in_app(request, match.route)
     return await _handle(request, match.route)
@@ -174,24 +199,30 @@ async def _handle(request: Request, route: Route) -> Response:
 
 
 async def _tell_participants(request: Request, response: Response) -> Response:
-    try:
-        for participant in request.kernel.on_response:
+    """When one of them fails, an error is answered instead, and that is what those after it are told of."""
+    for participant in request.kernel.on_response:
+        try:
             await participant(request, response)
-    except RocketError as error:
-        await close_body(response.body)
-        return error_response(_shown(error, request))
-    except Exception:
-        await close_body(response.body)
-        logger.exception("on_response failed for %s %s", request.method, request.path)
-        return error_response(InternalError())
+        except (Exception, *STRAY) as error:
+            await close_body(response.body)
+            if is_asked_for(error):
+                raise
+            shown = _shown(error, request) if isinstance(error, RocketError) else _defect(error, request)
+            response = error_response(shown)
     return response
 
 
 def _shown(error: RocketError, request: Request) -> RocketError:
     """What the client learns of an error: of a defect nothing, which is why it goes to the log."""
-    if not isinstance(error, InternalError):
-        return error
-    logger.error("%s %s failed, trace %s", request.method, request.path, request.trace_id, exc_info=error)
+    return _defect(error, request) if isinstance(error, InternalError) else error
+
+
+def _defect(error: BaseException, request: Request) -> InternalError:
+    """The log names the plugin whose code it was, whatever kind of code: a hook, a handler, a policy, a field type."""
+    plugins = request.kernel.parts.plugins.packages
+    blamed = str(error) if isinstance(error, PluginError) else plugins.blame(error)
+    where = "" if blamed is None else f" in {blamed}"
+    logger.error("%s %s failed%s, trace %s", request.method, request.path, where, request.trace_id, exc_info=error)
     return InternalError()
 
 
@@ -201,5 +232,6 @@ def _finish(request: Request, response: Response) -> None:
     if headers.get("Content-Type") == JSON_TYPE:
         for name, value in JSON_HEADERS.items():
             headers.setdefault(name, value)
-    if request.method != "OPTIONS":
-        headers.update(cors_headers(request.headers, request.kernel.parts.config.server.cors_origins))
+    origins = request.kernel.parts.config.server.cors_origins
+    if origins and request.method != "OPTIONS":
+        headers.update(cors_headers(request.headers, origins))

@@ -15,6 +15,8 @@ from rocket_kernel.expressions.sample import json_text, sample_changes
 from rocket_kernel.expressions.scope import ALL_NAMES, scope
 from rocket_kernel.http.messages import Request, Response, data
 from rocket_kernel.http.router import AccessClass, Route
+from rocket_kernel.openapi.operation import Operation, answers_data
+from rocket_kernel.openapi.schema import ANY, object_of, one_of
 from rocket_kernel.write.stages import ACTIONS, CREATE, UPDATE
 
 
@@ -70,11 +72,29 @@ def _refused(message: str, at: str) -> ValidationFailed:
     return ValidationFailed(message, details=[Detail(message, field=at)])
 
 
+_TEST = Operation(
+    summary="Evaluate an expression",
+    tag="expressions",
+    body={
+        "type": "object",
+        "required": ["expression"],
+        "properties": {
+            "expression": {"type": "string", "minLength": 1},
+            "record": {"type": ["object", "null"]},
+            "old": {"type": ["object", "null"]},
+            "user": {"type": ["object", "null"]},
+            "action": one_of(*ACTIONS, None),
+        },
+    },
+    answers=answers_data(object_of({"value": ANY})),
+)
+
 ROUTES = (
     Route(
         method="POST",
         path="/api/:app/_admin/expressions/test",
         access=AccessClass.ADMIN,
         handler=test_expression,
+        operation=_TEST,
     ),
 )

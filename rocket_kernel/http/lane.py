@@ -8,10 +8,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from quart.asgi import ASGIHTTPConnection
 
+from rocket_kernel.http.answered import CLIENT_GONE, CountingSend, tell
 from rocket_kernel.http.body import BoundedBody
 from rocket_kernel.http.dispatch import dispatch
 from rocket_kernel.http.messages import JSON_HEADERS, JSON_TYPE, Response, close_body
@@ -34,32 +36,71 @@ class LaneConnection(ASGIHTTPConnection):
     app: RocketQuart
     _more_to_come = False
     """The body has begun to come, and its end has not."""
-    _quart_body: Any = None
+    _quart_request: Any = None
 
     async def __call__(self, receive: Any, send: Any) -> None:
         path = raw_path(self.scope)
         if not _is_record_path(path, self.scope) or not self.app.lane_open:
-            await super().__call__(receive, send)
+            await self._through_quart(receive, send)
             if self._more_to_come:
                 await _let_go(receive)
             return
-        request = make_request(self.app.kernel, self.scope, _body(receive))
+        kernel = self.app.kernel
+        if kernel.answer_observers:
+            await self._observed(receive, send, path)
+            return
+        request = make_request(kernel, self.scope, _body(receive))
         try:
             response = await dispatch(request, path)
         except ClientGoneError:
             return
         await _send(send, response)
 
+    async def _observed(self, receive: Any, send: Any, path: str) -> None:
+        began = perf_counter()
+        kernel = self.app.kernel
+        request = make_request(kernel, self.scope, _body(receive))
+        status, sent = CLIENT_GONE, 0
+        try:
+            response = await dispatch(request, path)
+            body = response.body
+            if isinstance(body, bytes):
+                await _send(send, response)
+                status, sent = response.status, len(body)
+            else:
+                counting = CountingSend(send)
+                try:
+                    await _send(counting, response)
+                finally:
+                    status, sent = counting.status, counting.sent
+        except ClientGoneError:
+            pass
+        finally:
+            tell(kernel.answer_observers, request, status, sent, began)
+
+    async def _through_quart(self, receive: Any, send: Any) -> None:
+        observers = self.app.kernel.answer_observers
+        if not observers:
+            await super().__call__(receive, send)
+            return
+        began, counting = perf_counter(), CountingSend(send)
+        try:
+            await super().__call__(receive, counting)
+        finally:
+            # What the host's own routes answered is none of the kernel's requests.
+            request = None if self._quart_request is None else self._quart_request.of_kernel
+            if request is not None:
+                tell(observers, request, counting.status, counting.sent, began)
+
     async def _send_response(self, send: Any, response: Any) -> None:
-        body = self._quart_body
+        body = None if self._quart_request is None else self._quart_request.body
         if isinstance(body, BoundedBody) and body.bounded:
             body.forget()
         await super()._send_response(send, response)
 
     def _create_request_from_scope(self, send: Any) -> Any:
-        request = super()._create_request_from_scope(send)
-        self._quart_body = request.body
-        return request
+        self._quart_request = super()._create_request_from_scope(send)
+        return self._quart_request
 
     async def handle_messages(self, request: Any, receive: Any) -> None:
         """As Quart's own, but no faster than the body is read: a slow disk must not fill the memory."""

@@ -7,10 +7,20 @@ from rocket_kernel.errors import InvalidPayload, NotFound
 from rocket_kernel.http.messages import JSON_TYPE, Request, Response, data, json_response
 from rocket_kernel.http.router import AccessClass, Handler, Route
 from rocket_kernel.metadata.registry import Registry
+from rocket_kernel.openapi.operation import EntityOperation
+from rocket_kernel.openapi.records import (
+    describe_create,
+    describe_delete,
+    describe_get,
+    describe_list,
+    describe_patch,
+    describe_update,
+)
 from rocket_kernel.query.access import Access
 from rocket_kernel.query.parse import ReadLimits, parse_list, parse_projection
 from rocket_kernel.query.reader import EVERYTHING, Reader
 from rocket_kernel.store.protocol import Session
+from rocket_kernel.tracing import note_record, span
 from rocket_kernel.write.explain import explain
 from rocket_kernel.write.idempotency import Ticket, read_ticket
 from rocket_kernel.write.order import WriteOrder
@@ -19,6 +29,8 @@ from rocket_kernel.write.stages import CREATE, DELETE, UPDATE
 from rocket_kernel.write.tags import text_tag
 from rocket_kernel.write.view import Written
 
+_SOURCE, _COMPONENT = "engine", "handler"
+
 
 async def list_records(request: Request) -> Response:
     async def work(session: Session, registry: Registry) -> Response:
@@ -26,6 +38,7 @@ async def list_records(request: Request) -> Response:
         access = Access(registry, request.actor)
         access.grant(entity.name)
         query = parse_list(request.parameters, entity, registry.model, access, _limits(request))
+        note_record(entity.name)
         records, total = await Reader(registry, session, access).page(entity, query)
         meta = {
             "page": query.page,
@@ -35,7 +48,8 @@ async def list_records(request: Request) -> Response:
         }
         return json_response({"data": records, "meta": meta})
 
-    return await request.app.read(work, request.actor)
+    with span(_SOURCE, _COMPONENT, "record.list"):
+        return await request.app.read(work, request.actor)
 
 
 async def get_record(request: Request) -> Response:
@@ -50,13 +64,15 @@ async def get_record(request: Request) -> Response:
         record = await reader.find(entity, request.params["id"])
         if record is None:
             raise NotFound(f"{entity.name} with id {request.params['id']} not found")
+        note_record(entity.name, record[entity.primary_key.field])
         text = json_text.encode(reader.visible(entity, record))
         if not reader.shows_as_it_is(entity, projection):
             (shown,) = await reader.show(entity, [record], projection)
             return _one_record(json_text.encode(shown), text_tag(text))
         return _one_record(text, text_tag(text))
 
-    return await request.app.read(work, request.actor)
+    with span(_SOURCE, _COMPONENT, "record.get"):
+        return await request.app.read(work, request.actor)
 
 
 async def create_record(request: Request) -> Response:
@@ -127,18 +143,25 @@ def _limits(request: Request) -> ReadLimits:
     return ReadLimits(limits.max_per_page, limits.include_depth)
 
 
-def _route(method: str, path: str, handler: Handler) -> Route:
-    return Route(method=method, path=path, access=AccessClass.PERMISSION, handler=handler, confirms_caller=True)
+def _route(method: str, path: str, handler: Handler, operation: EntityOperation) -> Route:
+    return Route(
+        method=method,
+        path=path,
+        access=AccessClass.PERMISSION,
+        handler=handler,
+        confirms_caller=True,
+        operation=operation,
+    )
 
 
 _COLLECTION = "/api/:app/:entity"
 _RECORD = "/api/:app/:entity/:id"
 
 ROUTES = (
-    _route("GET", _COLLECTION, list_records),
-    _route("POST", _COLLECTION, create_record),
-    _route("GET", _RECORD, get_record),
-    _route("PUT", _RECORD, update_record),
-    _route("PATCH", _RECORD, update_record),
-    _route("DELETE", _RECORD, delete_record),
+    _route("GET", _COLLECTION, list_records, describe_list),
+    _route("POST", _COLLECTION, create_record, describe_create),
+    _route("GET", _RECORD, get_record, describe_get),
+    _route("PUT", _RECORD, update_record, describe_update),
+    _route("PATCH", _RECORD, update_record, describe_patch),
+    _route("DELETE", _RECORD, delete_record, describe_delete),
 )

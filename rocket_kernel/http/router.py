@@ -16,6 +16,7 @@ from rocket_kernel.errors import MethodNotAllowed, NotFound, PluginError
 
 if TYPE_CHECKING:
     from rocket_kernel.http.messages import Request, Response
+    from rocket_kernel.openapi.operation import EntityOperation, Operation
 
 Handler = Callable[["Request"], Awaitable["Response"]]
 
@@ -47,6 +48,8 @@ class Route:
     access: AccessClass
     handler: Handler
     body: BodyMode = BodyMode.JSON
+    operation: Operation | EntityOperation | None = None
+    """What it does, for the API description: see `Operation`."""
     confirms_caller: bool = False
     """The handler hands `request.actor` to every session it opens (`AppContext.read` and its like), and does nothing
     that cannot be done again before. So the caller may be known from earlier requests: the session tells whether that
@@ -55,6 +58,11 @@ class Route:
     @property
     def segments(self) -> tuple[str, ...]:
         return tuple(self.path.strip("/").split("/"))
+
+    @property
+    def in_app(self) -> bool:
+        """Whether it is one under `/api/:app`."""
+        return self.path.startswith("/api/:app/") or self.path == "/api/:app"
 
 
 @dataclass(slots=True, eq=False)
@@ -96,6 +104,8 @@ class Router:
             self._by_length.setdefault(len(segments), []).append(_Pattern(segments, methods))
         self._words = frozenset(part for segments, _ in ordered for part in segments if part != _PARAMETER)
         self._found: dict[tuple[str, ...], _Pattern] = {}
+        self._known: dict[tuple[str, str], tuple[Route, Mapping[str, str], str]] = {}
+        """By method and all of a path but its last segment, where that is a parameter."""
         self._places = {id(route): _places(route) for _, route in self.routes}
 
     def match(self, method: str, raw_path: str) -> Match:
@@ -104,11 +114,26 @@ class Router:
         The first pattern that fits decides, whatever its methods are. Raises NotFound or MethodNotAllowed. HEAD is
         matched as GET.
         """
+        head, _, last = raw_path.rpartition("/")
+        known = self._known.get((method, head))
+        if known is not None and last and "%" not in last and last.lower() not in self._words:
+            route, params, name = known
+            return Match(route, {**params, name: last})
         pattern, given = self._find(raw_path)
-        route = pattern.methods.get("GET" if method == "HEAD" else method)
-        if route is None:
+        found = pattern.methods.get("GET" if method == "HEAD" else method)
+        if found is None:
             raise MethodNotAllowed(allowed_methods(pattern.methods))
-        return Match(route, {name: given[at] for name, at in self._places[id(route)]})
+        params = {name: given[at] for name, at in self._places[id(found)]}
+        if pattern.segments[-1] == _PARAMETER and last and given[-1] == last:
+            self._remember((method, head), found, params)
+        return Match(found, params)
+
+    def _remember(self, place: tuple[str, str], route: Route, params: Mapping[str, str]) -> None:
+        """Whatever is last in such a path leads to the same route, unless it is a word or needs decoding."""
+        if len(self._known) >= _FORMS_KEPT:
+            self._known.clear()
+        name, _ = self._places[id(route)][-1]
+        self._known[place] = route, {each: params[each] for each in params if each != name}, name
 
     def allowed(self, raw_path: str) -> list[str]:
         """The methods a path has. Raises NotFound."""

@@ -20,7 +20,7 @@ def make_request(kernel: Kernel, scope: Mapping[str, Any], stream: AsyncIterator
         path=scope["path"],
         query_string=_query_string(scope),
         headers=headers,
-        trace_id=trace_id(headers),
+        trace_id=trace_id(headers, kernel.parts.clock.now()),
         peer=client[0] if client else None,
         stream=stream,
     )

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
+from datetime import datetime
 
 from rocket_kernel.metadata.convert import to_uuid
+from rocket_kernel.tracing import new_trace_id
 
 _HEX = frozenset("0123456789abcdef")
 
 
-def trace_id(headers: Mapping[str, str]) -> str:
+def trace_id(headers: Mapping[str, str], now: datetime) -> str:
     """`X-Trace-ID` when it is a UUID, else the trace id of a valid `traceparent` as a UUID, else a new one."""
     given = headers.get("x-trace-id")
     if given is not None:
@@ -19,7 +20,7 @@ def trace_id(headers: Mapping[str, str]) -> str:
         except ValueError:
             pass
     parent = headers.get("traceparent")
-    return (_from_traceparent(parent) if parent is not None else None) or new_uuid()
+    return (_from_traceparent(parent) if parent is not None else None) or new_trace_id(now)
 
 
 def _from_traceparent(text: str) -> str | None:
@@ -32,14 +33,3 @@ def _from_traceparent(text: str) -> str | None:
     if version == "ff" or not trace.strip("0") or not parent.strip("0"):
         return None
     return f"{trace[:8]}-{trace[8:12]}-{trace[12:16]}-{trace[16:20]}-{trace[20:]}"
-
-
-_left: list[str] = []
-
-
-def new_uuid() -> str:
-    if not _left:
-        text = os.urandom(16 * 256).hex()
-        _left.extend(text[at : at + 32] for at in range(0, len(text), 32))
-    h = _left.pop()
-    return f"{h[:8]}-{h[8:12]}-4{h[13:16]}-{'89ab'[int(h[16], 16) & 3]}{h[17:20]}-{h[20:]}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -14,6 +14,10 @@ from rocket_kernel.store.names import is_reserved_table
 
 RESERVED_NAMES = frozenset({"auth"})
 DELETED_AT = "deleted_at"
+AUDIT = "audit"
+
+PROPERTY_PLUGINS: Mapping[str, str] = MappingProxyType({AUDIT: "instrumentation"})
+"""Properties of the contract that a plugin gives their meaning, with the plugin's name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +70,13 @@ class Entity:
                 self.soft_delete, self.audit, extra)  # fmt: skip
 
 
-def parse_entity(body: Mapping[str, Any], types: Mapping[str, FieldType]) -> Entity:
-    """A definition -> Entity. The first failing check raises ValidationFailed with the contract's text."""
+def parse_entity(
+    body: Mapping[str, Any], types: Mapping[str, FieldType], properties: Collection[str] = frozenset()
+) -> Entity:
+    """A definition -> Entity. The first failing check raises ValidationFailed with the contract's text.
+
+    `properties` are those that some plugin gives their meaning, see `register_entity_properties`.
+    """
     name = _parse_name(body)
     table = _parse_table(body, name)
     fields_body = body.get("fields")
@@ -87,9 +96,16 @@ def parse_entity(body: Mapping[str, Any], types: Mapping[str, FieldType]) -> Ent
         fields=MappingProxyType(fields),
         slug=_parse_slug(body.get("slug"), fields),
         soft_delete=soft_delete,
-        audit=flag(body, "audit", where=""),
+        audit=_parse_audit(body, properties),
         definition=MappingProxyType({**body, "name": name}),
     )
+
+
+def _parse_audit(body: Mapping[str, Any], properties: Collection[str]) -> bool:
+    audit = flag(body, AUDIT, where="")
+    if audit and AUDIT not in properties:
+        raise refuse(f"plugin '{PROPERTY_PLUGINS[AUDIT]}' is not enabled", at=AUDIT)
+    return audit
 
 
 def _parse_name(body: Mapping[str, Any]) -> str:

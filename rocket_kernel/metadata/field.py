@@ -42,6 +42,11 @@ class Field:
             return None
         return self.type.read(value, self.precision)
 
+    def kept(self, value: Any) -> Any:
+        """What is stored of a wire value; None stays None."""
+        keep = self.type.keep
+        return value if value is None or keep is None else keep(value)
+
     def allows(self, value: Any) -> bool:
         """Whether `enum` lets a wire value pass; null passes."""
         return value is None or not self.enum or text_form(value) in self.enum

@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
 
 from rocket_kernel.metadata import convert
+from rocket_kernel.metadata.names import is_identifier
 from rocket_kernel.store.columns import ColumnType, Storage
+from rocket_kernel.store.formulas import Term, Truth
 from rocket_kernel.store.protocol import Session
 
 EQUALITY = frozenset({"eq", "neq", "in", "not_in", "is_null"})
 ORDER = frozenset({"gt", "gte", "lt", "lte", "between"})
 TEXT_MATCH = frozenset({"like", "ilike", "contains", "starts_with", "ends_with"})
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """An operator that a field type brings, or its own meaning of `eq` or `neq`.
+
+    `test` turns the text of a filter into a condition on the parts of the stored object, and `order`, where there is an
+    order by it, into the number that `sort=field.operator` sorts by; both raise ValueError to refuse the text.
+    """
+
+    test: Callable[[str], Truth]
+    order: Callable[[str], Term] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +63,22 @@ class FieldType:
     are there, complete. For rows that run through no pipeline, such as sample data of an import."""
     same_as: str = ""
     """The type this one is another spelling of; relations and migrations treat the two as one."""
+    schema: Mapping[str, Any] | None = field(default=None, hash=False)
+    """JSON Schema of a wire value, null aside, for the API description; None says what `storage` tells."""
+    accepts: Mapping[str, Any] | None = field(default=None, hash=False)
+    """JSON Schema of what clients may send, where that is more."""
+    own_operators: Mapping[str, Operator] = field(default_factory=dict, hash=False)
+    """Of a type whose storage is JSON: operators beside `operators`, by names of lower-case letters, digits and `_`."""
+    indexed_parts: tuple[str, ...] = ()
+    """Members of the stored object, whole numbers, of which each gets an index of its own."""
+
+    def __post_init__(self) -> None:
+        if (self.own_operators or self.indexed_parts) and self.storage is not Storage.JSON:
+            raise ValueError(f"field type {self.name}: only JSON has parts that own operators and indexes can use")
+        for name in (*self.own_operators, *self.indexed_parts):
+            if not is_identifier(name):
+                raise ValueError(f"field type {self.name}: {name!r} is no name for an operator or a part")
+        object.__setattr__(self, "operators", self.operators | frozenset(self.own_operators))
 
     @property
     def canonical(self) -> str:

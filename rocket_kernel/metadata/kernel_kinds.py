@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rocket_kernel.errors import Conflict
+from rocket_kernel.metadata.definition_schemas import ENTITY_SCHEMA, RELATION_SCHEMA
 from rocket_kernel.metadata.entity import DELETED_AT, Entity, parse_entity
 from rocket_kernel.metadata.field import refuse, shown
 from rocket_kernel.metadata.kinds import MetadataKind
@@ -127,7 +128,7 @@ ENTITY_KIND: MetadataKind[Entity] = MetadataKind(
     rank=10,
     key="name",
     order_by=("name",),
-    parse=lambda body, model: parse_entity(body, model.types),
+    parse=lambda body, model: parse_entity(body, model.types, model.properties),
     body=lambda row: row["definition"],
     row=lambda entity: {
         "name": entity.name,
@@ -146,6 +147,7 @@ ENTITY_KIND: MetadataKind[Entity] = MetadataKind(
     answer=lambda row, entity: _joined(row, entity.definition),
     readers="authenticated",
     partial_update=False,
+    schema=ENTITY_SCHEMA,
 )
 
 RELATION_KIND: MetadataKind[Relation] = MetadataKind(
@@ -177,4 +179,5 @@ RELATION_KIND: MetadataKind[Relation] = MetadataKind(
     answer=lambda row, relation: _joined(row, relation.definition),
     readers="authenticated",
     partial_update=False,
+    schema=RELATION_SCHEMA,
 )

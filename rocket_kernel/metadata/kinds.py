@@ -7,7 +7,7 @@ with an entity. Entities and relations are declared here like the kinds of any p
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
@@ -62,6 +62,10 @@ def _no_check(_item: Any, _former: Any, _model: Model) -> None:
 
 def _no_use(_item: Any, _entity: str, _field: str) -> str | None:
     return None
+
+
+def row_alone(row: Mapping[str, Any], _item: Any) -> Mapping[str, Any]:
+    return row
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +128,7 @@ class MetadataKind(Generic[T]):
     """Entities the item belongs to. It is deleted with any of them, unless `orphaned` says otherwise."""
     orphaned: Callable[[T], Mapping[str, Any] | None] | None = None
     """Instead of deleting the item with its entity: column values to change, or None to leave it."""
-    answer: Callable[[Mapping[str, Any], T], Mapping[str, Any]] = lambda row, _item: row
+    answer: Callable[[Mapping[str, Any], T], Mapping[str, Any]] = row_alone
     """The answer to create and update, from the stored row."""
     on_difference: Literal["keep", "overwrite"] = "keep"
     """What an import does to a stored item that differs."""
@@ -133,3 +137,5 @@ class MetadataKind(Generic[T]):
     """PUT lays its keys over the stored body; otherwise it replaces the whole definition."""
     hidden: tuple[str, ...] = ()
     """Columns that no answer shows."""
+    schema: Mapping[str, Any] | None = field(default=None, hash=False)
+    """JSON Schema of a definition, which is an object, for the API description. It judges nothing: `parse` does."""

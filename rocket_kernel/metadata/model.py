@@ -31,6 +31,8 @@ class Model:
     """Actions that reach outside, by the type that definitions give."""
     functions: Mapping[str, Function] = field(default_factory=dict)
     """Functions of plugins that expressions may call, by name."""
+    properties: frozenset[str] = frozenset()
+    """Properties of entities that a plugin gives their meaning."""
     entities: Mapping[str, Entity] = field(init=False)
     relations: Mapping[str, Relation] = field(init=False)
     """Sorted by name, because the first relation by name wins where a key fits several."""

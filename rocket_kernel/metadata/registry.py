@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rocket_kernel.query.access import ReadPolicy
     from rocket_kernel.query.shape import Shape
     from rocket_kernel.write.pipeline import Pipeline
+    from rocket_kernel.write.policy import WritePolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,7 @@ class CompiledEntity:
     shape: Shape
     read_policies: tuple[ReadPolicy, ...]
     pipeline: Pipeline
+    write_policies: tuple[WritePolicy, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,7 @@ def _column(entity: Entity, name: str) -> Column:
         type=field.type.column_type(field.precision),
         nullable=not (is_key or field.demanded),
         identity=is_key and entity.generated_key and entity.primary_key.type in ("int", "bigint"),
-        default=field.default,
+        default=field.kept(field.default),
     )
 
 
@@ -67,5 +67,9 @@ def _indexes(entity: Entity, relations: Iterable[Relation]) -> Iterable[Index]:
             yield Index(index_name(entity.table, name), (name,), unique=True, live_only=entity.soft_delete)
         elif name in referring:
             yield Index(index_name(entity.table, name), (name,))
+    for name, field in entity.fields.items():
+        for part in field.type.indexed_parts:
+            # No column has a dot in its name, so that no index of a column bears this one.
+            yield Index(index_name(entity.table, f"{name}.{part}"), (name,), part=part)
     if entity.soft_delete and DELETED_AT not in unique | referring:
         yield Index(index_name(entity.table, DELETED_AT), (DELETED_AT,), live_only=True)

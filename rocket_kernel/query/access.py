@@ -28,6 +28,9 @@ class ReadGrant:
     """Fields the caller may not name in a filter, sort, projection, or as the key an include walks."""
     visible: Projection | None = None
     """None shows every field."""
+    sometimes: frozenset[str] = frozenset()
+    """Those among `unnameable` that some record may show all the same. A description of what the caller may read names
+    no other hidden field."""
 
 
 OPEN = ReadGrant()
@@ -170,8 +173,10 @@ def _combined(grants: list[ReadGrant]) -> ReadGrant:
     def visible(record: Mapping[str, Any]) -> frozenset[str]:
         return frozenset.intersection(*(projection(record) for projection in projections))
 
+    unnameable: frozenset[str] = frozenset().union(*(grant.unnameable for grant in grants))
     return ReadGrant(
         condition=all_of([grant.condition for grant in grants]),
-        unnameable=frozenset().union(*(grant.unnameable for grant in grants)),
+        unnameable=unnameable,
         visible=visible if projections else None,
+        sometimes=unnameable.difference(*(grant.unnameable - grant.sometimes for grant in grants)),
     )

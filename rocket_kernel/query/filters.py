@@ -25,7 +25,7 @@ MAX_VALUE = 8192
 @dataclass(frozen=True, slots=True)
 class Compare:
     """`operand` by operator: a wire value; a tuple of them for in, not_in and between; a TextPattern for the text
-    operators; a bool for is_null."""
+    operators; a bool for is_null; a Truth for operators that the field's type brings."""
 
     field: Field
     operator: str
@@ -86,6 +86,8 @@ def _operand(field: Field, operator: str, text: str) -> Any:
         return field.type.read_filter(item, field.precision)
 
     match operator:
+        case own if own in field.type.own_operators:
+            return field.type.own_operators[own].test(text)
         case "is_null":
             if text not in ("true", "false", "1", "0"):
                 raise ValueError("true or false expected")

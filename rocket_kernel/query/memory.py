@@ -9,6 +9,7 @@ from typing import Any
 from rocket_kernel.query.filters import AllOf, AnyOf, Compare, Filter
 from rocket_kernel.store.case_fold import simple_lower
 from rocket_kernel.store.dialects.base import TextPattern, Wildcard
+from rocket_kernel.store.formulas import Truth, is_true
 
 _ORDERINGS: Mapping[str, Callable[[Any, Any], Any]] = {
     "eq": operators.eq,
@@ -41,6 +42,9 @@ def _compare(condition: Compare, value: Any) -> bool:
         return (value is None) is operand
     if value is None:
         return False
+    if isinstance(operand, Truth):
+        keep = condition.field.type.keep
+        return is_true(operand, value if keep is None else keep(value)) is True
     if operator in ("like", "contains", "starts_with", "ends_with"):
         return matches(operand, value)
     if operator == "ilike":

@@ -15,6 +15,7 @@ from rocket_kernel.query.access import Access
 from rocket_kernel.query.filters import OPERATORS, AllOf, Filter, Related, parse_condition
 from rocket_kernel.query.parameters import MAX_PAGE, filter_keys, names, parse_count
 from rocket_kernel.query.values import DEFAULT_PER_PAGE, Include, ListQuery, Projection, SortKey
+from rocket_kernel.store.formulas import Term
 
 _EVERYTHING = Projection()
 MAX_FILTERS = 50
@@ -33,8 +34,9 @@ def parse_list(
     parameters: Mapping[str, str], entity: Entity, model: Model, access: Access, limits: ReadLimits
 ) -> ListQuery:
     """Raises InvalidPayload, UnknownField or Forbidden; the entity's own gate is the caller's to check first."""
-    where = parse_filters(filter_keys(parameters), entity, model, access)
-    sort = _parse_sort(parameters.get("sort"), entity, model, access)
+    filters = filter_keys(parameters)
+    where = parse_filters(filters, entity, model, access)
+    sort = _parse_sort(parameters.get("sort"), entity, model, access, filters)
     return ListQuery(
         page=parse_count(parameters.get("page"), default=1, maximum=MAX_PAGE),
         per_page=parse_count(parameters.get("per_page"), default=DEFAULT_PER_PAGE, maximum=limits.per_page),
@@ -88,7 +90,7 @@ def _walk(
     segments = key.split(".")
     for position, segment in enumerate(segments):
         rest = segments[position + 1 :]
-        if segment in at.fields and (not rest or (len(rest) == 1 and rest[0] in OPERATORS)):
+        if segment in at.fields and (not rest or (len(rest) == 1 and _is_operator(rest[0], at.fields[segment]))):
             return node, at.fields[segment], rest[0] if rest else "eq", at
         hop = model.hop(at.name, segment)
         if hop is None:
@@ -104,22 +106,33 @@ def _walk(
     raise UnknownField(f"Unknown filter field: {key}")
 
 
-def _parse_sort(text: str | None, entity: Entity, model: Model, access: Access) -> tuple[SortKey, ...]:
+def _is_operator(name: str, of: Field) -> bool:
+    return name in OPERATORS or name in of.type.own_operators
+
+
+def _parse_sort(
+    text: str | None, entity: Entity, model: Model, access: Access, filters: Mapping[str, str]
+) -> tuple[SortKey, ...]:
     keys = names(text)
     if len(keys) > MAX_SORT_KEYS:
         raise InvalidPayload(f"Too many sort keys (max {MAX_SORT_KEYS})")
-    return tuple(_parse_sort_key(key, entity, model, access) for key in keys)
+    return tuple(_parse_sort_key(key, entity, model, access, filters) for key in keys)
 
 
-def _parse_sort_key(key: str, entity: Entity, model: Model, access: Access) -> SortKey:
+def _parse_sort_key(key: str, entity: Entity, model: Model, access: Access, filters: Mapping[str, str]) -> SortKey:
+    """`filters` are those of the same request: an operator that orders rows takes its value from there."""
     descending = key.startswith("-")
     path = key.removeprefix("-").strip()
     *walked, last = [segment.strip() for segment in path.split(".")]
     unknown = UnknownField(f"Unknown sort field: {path}")
     if len(walked) > MAX_HOPS:
         raise InvalidPayload(f"Sort path too long: {path} (max {MAX_HOPS} relations)")
-    at, hops = entity, []
-    for segment in walked:
+    at, hops = entity, list[Hop]()
+    for position, segment in enumerate(walked):
+        term = _ordering(at.fields.get(segment), last, filters.get(path)) if position == len(walked) - 1 else None
+        if term is not None:
+            access.require_nameable(at.name, segment)
+            return SortKey(tuple(hops), at.fields[segment], descending, term)
         hop = model.hop(at.name, segment)
         if hop is None or hop.many:
             raise unknown
@@ -131,6 +144,12 @@ def _parse_sort_key(key: str, entity: Entity, model: Model, access: Access) -> S
         raise unknown
     access.require_nameable(at.name, last)
     return SortKey(tuple(hops), found, descending)
+
+
+def _ordering(field: Field | None, operator: str, text: str | None) -> Term | None:
+    """What rows are ordered by, for an operator of a field's type with the text of its filter; None is nothing."""
+    own = None if field is None else field.type.own_operators.get(operator)
+    return None if own is None or own.order is None or text is None else own.order(text)
 
 
 def parse_includes(

@@ -24,7 +24,7 @@ from rocket_kernel.store.protocol import Session
 EVERYTHING = Projection()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Reader:
     """Reads of one request: one session, one registry, one caller. `Reader(registry, session, access)`."""
 

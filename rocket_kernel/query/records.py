@@ -23,6 +23,8 @@ Record = dict[str, Any]
 _TOTALS_KEPT = 1000
 _PAGES_KEPT, _LARGEST_PAGE_BYTES = 100, 64 * 1024
 _WORTH_KEEPING_S = 0.0003
+_BY_KEY = "by key"
+_ONE = " LIMIT 1 OFFSET 0"
 _KEPT_TYPES = (str, int, float, bool, bytes, type(None))
 
 
@@ -92,7 +94,7 @@ def _form(entity: Entity, where: Filter | None, sort: Sequence[SortKey]) -> str 
     if where is None:
         return "page"
     by_key = isinstance(where, Compare) and where.operator == "eq" and where.field.name == entity.primary_key.field
-    return "by key" if by_key else None
+    return _BY_KEY if by_key else None
 
 
 def _operands(shape: Shape, where: Filter | None) -> list[object]:
@@ -248,6 +250,12 @@ async def find_by_key(
     key = parse_id(entity, text)
     if key is None:
         return None
+    shape = registry.entity(entity.name).shape
+    known = None if lock else shape.known(_BY_KEY, scope.condition(entity.name))
+    if known is not None:
+        operand = encoded(shape.dialect, key, shape.type(entity.primary_key.field))
+        rows = await session.fetch(f"{known.text}{_ONE}", [operand, *known.params])
+        return shape.decode(rows[0]) if rows else None
     where = key_condition(entity, key)
     found = await fetch_records(session, registry, entity.name, scope, where=where, limit=1, lock=lock)
     return found[0] if found else None

@@ -9,10 +9,12 @@ from rocket_kernel.metadata.hops import Hop
 from rocket_kernel.metadata.registry import Registry
 from rocket_kernel.query.access import RowScope
 from rocket_kernel.query.filters import AllOf, AnyOf, Compare, Filter, Related
+from rocket_kernel.query.formula import add_term, add_truth
 from rocket_kernel.query.scaled import scaled_bound
 from rocket_kernel.query.shape import Shape
 from rocket_kernel.query.values import SortKey
 from rocket_kernel.store.builder import SqlBuilder
+from rocket_kernel.store.formulas import Truth
 
 _SYMBOLS = {"eq": "=", "neq": "<>", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 _TEXT_OPERATORS = frozenset({"like", "ilike", "contains", "starts_with", "ends_with"})
@@ -138,13 +140,13 @@ class QueryCompiler:
 
     def _order_term(self, shape: Shape, alias: str, key: SortKey) -> None:
         dialect = shape.dialect
-        if not key.hops:
+        if not key.hops and key.term is None:
             name = key.field.name
             expression = shape.sortable(alias, name)
             nullable = shape.nullable(name)
             self._add(dialect.order_term(expression, descending=key.descending, nullable=nullable))
             return
-        # The term's text surrounds a subquery with parameters of its own, so it is cut at a mark and filled.
+        # The term's text surrounds what has parameters of its own, so it is cut at a mark and filled.
         mark = "\x00"
         before, after = dialect.order_term(mark, descending=key.descending, nullable=True).split(mark, 1)
         self._add(before)
@@ -153,7 +155,10 @@ class QueryCompiler:
 
     def _related_value(self, key: SortKey, position: int, shape: Shape, alias: str) -> None:
         if position == len(key.hops):
-            self._add(shape.sortable(alias, key.field.name))
+            if key.term is None:
+                self._add(shape.sortable(alias, key.field.name))
+            else:
+                add_term(self.builder, key.term, shape.column(alias, key.field.name))
             return
         hop = key.hops[position]
         other = self.alias()
@@ -167,6 +172,9 @@ class QueryCompiler:
     def _compare(self, condition: Compare, shape: Shape, alias: str) -> None:
         name, operator, operand = condition.field.name, condition.operator, condition.operand
         column, type = shape.column(alias, name), shape.type(name)
+        if isinstance(operand, Truth):
+            add_truth(self.builder, operand, column)
+            return
         dialect = shape.dialect
         comparable = shape.comparable(alias, name)
         scaled = dialect.scaled(column, type)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from rocket_kernel.metadata.field import Field
 from rocket_kernel.metadata.hops import Hop
 from rocket_kernel.query.filters import Filter
+from rocket_kernel.store.formulas import Term
 
 DEFAULT_PER_PAGE = 25
 
@@ -19,6 +20,8 @@ class SortKey:
     hops: tuple[Hop, ...]
     field: Field
     descending: bool
+    term: Term | None = None
+    """By what of the field's value, for an operator of its type; None sorts by the value itself."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,15 +7,22 @@ from rocket_kernel.http.app import RocketQuart, create_app
 from rocket_kernel.kernel import Kernel, make_kernel
 from rocket_kernel.serving.address import Address
 from rocket_kernel.serving.options import ServeOptions
+from rocket_kernel.serving.running import Telling, folder_of
 
 
 def build_kernel(options: ServeOptions) -> Kernel:
     """Not started yet. Raises ConfigError and PluginError."""
-    return make_kernel(options.config)
+    return make_kernel(options.config, shared_dir=options.shared_dir)
 
 
 def build_application(options: ServeOptions) -> RocketQuart:
-    return create_app(build_kernel(options))
+    kernel = build_kernel(options)
+    server = options.config.server
+    telling = Telling(folder_of(options.config), f"{server.host}:{server.port}", kernel.parts.plugins.times)
+    kernel.watch.each_look = telling.tell
+    application = create_app(kernel)
+    application.after_serving(telling.end)
+    return application
 
 
 def require_safe_address(kernel: Kernel, address: Address) -> None:

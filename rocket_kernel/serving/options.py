@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from rocket_kernel.config import Config
 
@@ -28,3 +29,5 @@ class ServeOptions:
 
     config: Config
     allow_default_passwords: bool = False
+    shared_dir: Path | None = None
+    """See `Kernel.shared_dir`."""

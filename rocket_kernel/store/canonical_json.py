@@ -26,7 +26,9 @@ def dumps(value: object) -> str:
 
 
 def dumps_ordered(value: object) -> str:
-    """As `dumps`, with the members in the order they have."""
+    """As `dumps`, with the members in the order they have. A `msgspec.Raw` is such a text already."""
+    if isinstance(value, msgspec.Raw):
+        return bytes(value).decode()
     return _encode(_normal(value, sort=False)).decode()
 
 

@@ -68,6 +68,8 @@ class Index:
     """Covers only rows whose `deleted_at` is null."""
     present_only: bool = False
     """Covers only rows that have a value in its first column. An index that is there keeps what it covers."""
+    part: str | None = None
+    """Of one column that holds objects: it orders the rows by this member, a number, see `formulas.Part`."""
 
 
 @dataclass(frozen=True, slots=True)

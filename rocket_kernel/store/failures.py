@@ -24,7 +24,7 @@ from rocket_kernel.errors import (
 )
 
 # Drivers raise OverflowError and UnicodeEncodeError for values they cannot pass on, OSError for lost connections.
-_DRIVER_ERRORS = (
+DRIVER_ERRORS = (
     sqlite3.Error,
     sqlite3.Warning,
     asyncpg.PostgresError,
@@ -47,7 +47,7 @@ class _Translated:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if isinstance(error, _DRIVER_ERRORS):
+        if isinstance(error, DRIVER_ERRORS):
             raise translate(error) from error
 
 

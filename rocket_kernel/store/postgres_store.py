@@ -12,7 +12,7 @@ from rocket_kernel.errors import InternalError, RocketError
 from rocket_kernel.store.close_once import CloseOnce
 from rocket_kernel.store.dialects.base import Dialect
 from rocket_kernel.store.failures import translated
-from rocket_kernel.store.protocol import Check, Row, Session, Stale, Transaction
+from rocket_kernel.store.protocol import Check, PoolUse, Row, Session, Stale, Transaction
 
 if TYPE_CHECKING:
     import asyncpg
@@ -131,6 +131,7 @@ class PostgresStore:
         self._pooled = pooled
         self._acquire_timeout_s = acquire_timeout_s
         self._endings: set[asyncio.Task[None]] = set()
+        self._waiting = 0
 
     def read(self, *, snapshot: bool = True) -> AbstractAsyncContextManager[Session]:
         begin = _READ if snapshot else _READ_ONE if self._pooled else None
@@ -150,12 +151,20 @@ class PostgresStore:
     def write(self) -> AbstractAsyncContextManager[Transaction]:
         return self._transaction(_WRITE, commit=True)
 
+    def aside(self) -> AbstractAsyncContextManager[Transaction]:
+        return self._transaction(_WRITE, commit=True)
+
     def schema_change(self) -> AbstractAsyncContextManager[Transaction]:
         return self._transaction(_SCHEMA_CHANGE, commit=True)
 
     async def ping(self) -> None:
         async with self.read(snapshot=False) as session:
             await session.fetch("SELECT 1")
+
+    def pool_use(self) -> PoolUse:
+        idle = self._pool.get_idle_size()
+        used = self._pool.get_size() - idle
+        return PoolUse(self._pool.get_max_size(), used, idle, self._waiting)
 
     async def close(self) -> None:
         """Sessions still running after a while end with ConnectionLost."""
@@ -195,8 +204,12 @@ class PostgresStore:
             await self._finish(connection, commit=False)
 
     async def _acquire(self) -> Pooled:
-        with translated():
-            return await self._pool.acquire(timeout=self._acquire_timeout_s)
+        self._waiting += 1
+        try:
+            with translated():
+                return await self._pool.acquire(timeout=self._acquire_timeout_s)
+        finally:
+            self._waiting -= 1
 
     async def _detached(self, ending: Coroutine[Any, Any, None]) -> None:
         """Wait for an ending that goes on by itself when the waiting request is cancelled."""

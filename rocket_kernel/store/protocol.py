@@ -27,6 +27,17 @@ class Check:
     expected: tuple[object, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class PoolUse:
+    """Connections of one process to one database."""
+
+    limit: int
+    used: int
+    idle: int
+    waiting: int
+    """How many wait for one."""
+
+
 class Stale(Exception):
     """What the caller knew of the database no longer holds."""
 
@@ -89,12 +100,24 @@ class Store(Protocol):
         """A Transaction: commits when the block ends, rolls back when it raises (cancellation included)."""
         ...
 
+    def aside(self) -> AbstractAsyncContextManager[Transaction]:
+        """A write() for what nobody waits for: rows of a log, which no read of records depends on.
+
+        Where there is one writer, it holds the others up as little as it can, and what reads remember of the state of
+        the database counts on: use it for tables of which nobody remembers anything by `Session.version`.
+        """
+        ...
+
     def schema_change(self) -> AbstractAsyncContextManager[Transaction]:
         """A write() in which no other process is inside a schema_change() of the same database."""
         ...
 
     async def ping(self) -> None:
         """Raises Unavailable when the database does not answer."""
+        ...
+
+    def pool_use(self) -> PoolUse:
+        """How it stands at this moment."""
         ...
 
     async def close(self) -> None: ...

@@ -25,7 +25,7 @@ from rocket_kernel.store.close_once import CloseOnce
 from rocket_kernel.store.dialects.sqlite import SqliteDialect
 from rocket_kernel.store.failures import translated
 from rocket_kernel.store.file_lock import hold_file_lock
-from rocket_kernel.store.protocol import Check, Session, Store, Transaction
+from rocket_kernel.store.protocol import Check, PoolUse, Session, Store, Transaction
 from rocket_kernel.store.sqlite_connection import SqliteConnection, connect
 from rocket_kernel.store.sqlite_inline import InlineReader, InlineSession, TooSlow, Work, drive, next_serial, require
 from rocket_kernel.store.sqlite_session import SqliteSession, roll_back_now
@@ -128,6 +128,9 @@ class SqliteStore:
         self._connect = partial(SqliteConnection.open, path, synchronous=synchronous, busy_timeout_s=write_timeout_s)
         self._acquire_timeout_s = acquire_timeout_s
         self._free_readers = asyncio.Semaphore(readers)
+        self._most_readers = readers
+        self._reading = 0
+        self._waiting = 0
         self._idle_readers: list[SqliteConnection] = []
         self._readers: set[SqliteConnection] = set()
         self._inline = InlineReader(
@@ -144,7 +147,7 @@ class SqliteStore:
 
     @asynccontextmanager
     async def read(self, *, snapshot: bool = True) -> AsyncIterator[Session]:
-        await _in_time(self._free_readers, self._acquire_timeout_s, Unavailable)
+        await self._begin_reading()
         try:
             connection = self._idle_readers.pop() if self._idle_readers else await self._open_reader()
             session = SqliteSession(connection, self.dialect, begin="BEGIN" if snapshot else None)
@@ -155,7 +158,7 @@ class SqliteStore:
                 if not self._closed:
                     self._idle_readers.append(connection)
         finally:
-            self._free_readers.release()
+            self._end_reading()
 
     async def run(self, work: Work[T], check: Check | None = None) -> T:
         """On the event loop's thread when the work is short, else in one go on a connection's thread."""
@@ -169,6 +172,9 @@ class SqliteStore:
     def write(self) -> AbstractAsyncContextManager[Transaction]:
         return self._writer.member()
 
+    def aside(self) -> AbstractAsyncContextManager[Transaction]:
+        return self._writer.alone(self._inline)
+
     def schema_change(self) -> AbstractAsyncContextManager[Transaction]:
         # A writer is alone over all processes anyway.
         return self._writer.alone()
@@ -176,6 +182,13 @@ class SqliteStore:
     async def ping(self) -> None:
         async with self.read(snapshot=False) as session:
             await session.fetch("SELECT 1")
+
+    def pool_use(self) -> PoolUse:
+        """Reads on the event loop's thread have a connection of their own that nobody waits for; it is not counted."""
+        writer = self._writer
+        writing = int(writer.busy)
+        idle = len(self._idle_readers) + int(writer.connected and not writer.busy)
+        return PoolUse(self._most_readers + 1, self._reading + writing, idle, self._waiting + writer.waiting)
 
     async def close(self) -> None:
         """Sessions still running end with ConnectionLost."""
@@ -205,7 +218,7 @@ class SqliteStore:
         return connection
 
     async def _run_in_thread(self, work: Work[T], check: Check | None) -> T:
-        await _in_time(self._free_readers, self._acquire_timeout_s, Unavailable)
+        await self._begin_reading()
         try:
             connection = self._idle_readers.pop() if self._idle_readers else await self._open_reader()
             try:
@@ -216,7 +229,19 @@ class SqliteStore:
                 if not self._closed:
                     self._idle_readers.append(connection)
         finally:
-            self._free_readers.release()
+            self._end_reading()
+
+    async def _begin_reading(self) -> None:
+        self._waiting += 1
+        try:
+            await _in_time(self._free_readers, self._acquire_timeout_s, Unavailable)
+        finally:
+            self._waiting -= 1
+        self._reading += 1
+
+    def _end_reading(self) -> None:
+        self._reading -= 1
+        self._free_readers.release()
 
     async def _opened(self, *, read_only: bool) -> SqliteConnection:
         self._require_open()

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from rocket_kernel.errors import InternalError, RocketError
 from rocket_kernel.store.dialects.base import Dialect
-from rocket_kernel.store.failures import translated
+from rocket_kernel.store.failures import DRIVER_ERRORS, translate, translated
 from rocket_kernel.store.protocol import Check, Row, Session, Stale
 from rocket_kernel.store.sqlite_pace import FIRST_S, Pace
 
@@ -119,18 +119,21 @@ class _GuardedSession(InlineSession):
         if self._pace.is_slow(sql):
             raise TooSlow
         try:
-            with translated():
-                return self._connection.execute(sql, params).fetchall()
-        except Exception as error:
-            if not was_cut_off(error):
-                raise
+            return self._connection.execute(sql, params).fetchall()
+        except DRIVER_ERRORS as error:
+            if not _lacked_time_or_lock(error):
+                raise translate(error) from error
             self._pace.remember(sql)
             raise TooSlow from error
 
 
 def was_cut_off(error: Exception) -> bool:
     """Whether a statement failed for lack of time or of a lock, so that it may run elsewhere."""
-    return getattr(error.__cause__, "sqlite_errorname", "") in ("SQLITE_INTERRUPT", "SQLITE_BUSY")
+    return _lacked_time_or_lock(error.__cause__)
+
+
+def _lacked_time_or_lock(error: BaseException | None) -> bool:
+    return getattr(error, "sqlite_errorname", "") in ("SQLITE_INTERRUPT", "SQLITE_BUSY")
 
 
 class InlineReader:
@@ -149,6 +152,8 @@ class InlineReader:
         self._pace = Pace(FIRST_S)
         self._held: tuple[Hashable, Check] | None = None
         """A check that held, and the version of the database at which it did."""
+        self._equal = (-1, -1)
+        """A state, and the former one that nothing remembered tells it from. SQLite's numbers only ever grow."""
 
     def run(self, work: Work[T], check: Check | None) -> T:
         """The result of a read inside one snapshot. Raises Stale, and TooSlow; then nothing has happened."""
@@ -157,7 +162,7 @@ class InlineReader:
         except RocketError as error:
             raise TooSlow from error
         held, self._held = self._held, None
-        if held is None or held[1] != check:
+        if held is None or (held[1] is not check and held[1] != check):
             return self._run_in_snapshot(work, check, connection)
         session = _GuardedSession(connection, self._dialect, self._pace, serial=self._serial, version=held[0])
         try:
@@ -171,6 +176,21 @@ class InlineReader:
                 self._held = held
                 return result
         return self._run_in_snapshot(work, check, connection)
+
+    def state(self) -> int | None:
+        """SQLite's number of the state of the database that a read would meet now; None when there is none to read."""
+        connection = self._connection
+        if connection is None:
+            return None
+        try:
+            return self._version(connection, raw=True)[1]
+        except RocketError:
+            return None
+
+    def take_as_equal(self, state: int, former: int) -> None:
+        """What was remembered of a former state of the database holds in this one."""
+        if state != former:
+            self._equal = state, self._equal[1] if self._equal[0] == former else former
 
     def expect_change(self) -> None:
         """Something has been committed: a read that takes nothing for granted is the shorter way. From any thread."""
@@ -203,10 +223,14 @@ class InlineReader:
         finally:
             self._pace.stop()
 
-    def _version(self, connection: sqlite3.Connection) -> tuple[int, int]:
-        """Changes with every commit of anybody."""
-        with translated():
+    def _version(self, connection: sqlite3.Connection, *, raw: bool = False) -> tuple[int, int]:
+        """Changes with every commit of anybody, but for those that nothing remembered depends on."""
+        try:
             (number,) = connection.execute("PRAGMA data_version").fetchone()
+        except DRIVER_ERRORS as error:
+            raise translate(error) from error
+        if number == self._equal[0] and not raw:
+            number = self._equal[1]
         return self._serial, number
 
     def close(self) -> None:

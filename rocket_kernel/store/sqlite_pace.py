@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from math import inf
 from time import monotonic, thread_time
 
 BUDGET_S = 0.004
@@ -18,12 +17,14 @@ _SLOW_KEPT = 1000
 class Pace:
     """One for each connection that is used on the event loop's thread."""
 
-    __slots__ = ("_deadline", "_first_s", "_slow", "_times")
+    __slots__ = ("_deadline", "_first_s", "_running", "_slow", "_times")
 
     def __init__(self, first_s: float = _SLOW_AT_MOST_S) -> None:
         """`first_s`: how long a statement runs elsewhere after the first time that it was too slow."""
         self._first_s = first_s
-        self._deadline = inf
+        self._running = False
+        self._deadline: float | None = None
+        """None until the first look: most statements end before it, and to ask the clock costs as much as many of them."""
         self._slow: dict[str, float] = {}
         self._times: dict[str, int] = {}
 
@@ -32,14 +33,19 @@ class Pace:
         connection.set_progress_handler(self.is_over, _CHECK_EVERY)
 
     def start(self) -> None:
-        self._deadline = thread_time() + BUDGET_S
+        self._running, self._deadline = True, None
 
     def stop(self) -> None:
         """Statements may take as long as they want."""
-        self._deadline = inf
+        self._running = False
 
     def is_over(self) -> bool:
-        return thread_time() > self._deadline
+        if not self._running:
+            return False
+        now = thread_time()
+        if self._deadline is None:
+            self._deadline = now + BUDGET_S
+        return now > self._deadline
 
     def is_slow(self, sql: str) -> bool:
         return bool(self._slow) and self._slow.get(sql, 0.0) > monotonic()

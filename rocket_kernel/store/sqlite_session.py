@@ -59,6 +59,11 @@ class SqliteSession:
     async def version(self) -> Hashable | None:
         return None
 
+    async def others_commits(self) -> int:
+        """A number that changes when another connection has committed."""
+        ((number,),) = await self.fetch("PRAGMA data_version")
+        return int(number)
+
     async def commit(self) -> None:
         self._ended = True
         if self._started:

@@ -20,7 +20,7 @@ from rocket_kernel.store.dialects.base import Dialect
 from rocket_kernel.store.failures import translated
 from rocket_kernel.store.protocol import Transaction
 from rocket_kernel.store.sqlite_connection import SqliteConnection
-from rocket_kernel.store.sqlite_inline import next_serial
+from rocket_kernel.store.sqlite_inline import InlineReader, next_serial
 from rocket_kernel.store.sqlite_member import MemberSession
 from rocket_kernel.store.sqlite_pace import Pace
 from rocket_kernel.store.sqlite_session import SqliteSession, TransactionEnded, commit_now, roll_back_now
@@ -87,8 +87,11 @@ class GroupWriter:
         await asyncio.shield(group.committed)
 
     @asynccontextmanager
-    async def alone(self) -> AsyncIterator[Transaction]:
-        """A transaction of its own whose statements all run on the connection's thread: for long work."""
+    async def alone(self, unnoticed_by: InlineReader | None = None) -> AsyncIterator[Transaction]:
+        """A transaction of its own whose statements all run on the connection's thread: for long work.
+
+        What `unnoticed_by` remembers of the database counts on after the commit, unless somebody else has committed too.
+        """
         await self._take_turn()
         try:
             if self._group is not None:
@@ -99,10 +102,44 @@ class GroupWriter:
             except BaseException:
                 session.rollback()
                 raise
-            await session.commit()
-            self._on_committed()
+            if unnoticed_by is None:
+                await session.commit()
+                self._on_committed()
+            else:
+                await self._commit_unnoticed(session, unnoticed_by)
         finally:
             self._turn.release()
+
+    async def _commit_unnoticed(self, session: SqliteSession, reader: InlineReader) -> None:
+        """Until the commit nobody else can write. A connection's own commits do not show in its number of commits, so
+        when that is the same afterwards, what the reader has met is this commit and no other."""
+        before, others = reader.state(), await session.others_commits()
+        await session.commit()
+        after = reader.state()
+        if before is not None and after is not None and others == self._others_commits():
+            reader.take_as_equal(after, before)
+        else:
+            self._on_committed()
+
+    def _others_commits(self) -> int | None:
+        connection = self._connection
+        if connection is None or connection.closing:
+            return None
+        with translated():
+            number: int = connection.inline.execute("PRAGMA data_version").fetchone()[0]
+        return number
+
+    @property
+    def busy(self) -> bool:
+        return self._turn.locked()
+
+    @property
+    def waiting(self) -> int:
+        return self._waiting
+
+    @property
+    def connected(self) -> bool:
+        return self._connection is not None
 
     async def close(self) -> None:
         """Members that wait for a commit end with an error; what was committed stays."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
+from uuid import NAMESPACE_URL, uuid5
 
+from rocket_kernel.actor import ADMIN as ADMIN_ROLE
 from rocket_kernel.actor import PLATFORM_ADMIN, Actor
 from rocket_kernel.hookspecs import hookimpl
 from rocket_kernel.plugins import Plugin
@@ -21,6 +23,20 @@ ADMIN = Actor(
     roles=frozenset({"admin", PLATFORM_ADMIN}),
     platform=True,
 )
+
+
+def actor(*roles: str, id: str | None = None, email: str | None = None, platform: bool = False) -> Actor:
+    """A caller with these roles. Unless told, `id` is made of the roles and is the same in every run.
+
+    `platform` is for one who signed in to the platform: with the role `platform_admin` they act in every app as `admin`.
+    """
+    held = frozenset(role.lower() for role in roles)
+    return Actor(
+        id=id if id is not None else str(uuid5(NAMESPACE_URL, f"actor:{','.join(sorted(held))}")),
+        email=email,
+        roles=held | {ADMIN_ROLE} if platform and PLATFORM_ADMIN in held else held,
+        platform=platform,
+    )
 
 
 def actor_header(actor: Actor) -> str:

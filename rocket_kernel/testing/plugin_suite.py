@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import is_dataclass
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,7 +14,7 @@ from rocket_kernel.clock import SystemClock
 from rocket_kernel.config import Config
 from rocket_kernel.errors import ConfigError
 from rocket_kernel.parts import gather_parts
-from rocket_kernel.plugins import ENGINE_API, Plugin, PluginSet, load_plugins
+from rocket_kernel.plugins import ENGINE_API, ENTRY_POINT_GROUP, Plugin, PluginSet, load_plugins
 from rocket_kernel.settings import parse_settings
 from rocket_kernel.testing.factories import entity
 from rocket_kernel.testing.running import RunningKernel, StartKernel
@@ -34,6 +35,8 @@ class PluginSuite:
     """Settings of `with_plugins`, by their names. The plugin itself must start without any."""
     readme: ClassVar[Path | None] = None
     """Must name every hook and every table of the plugin."""
+    distribution: ClassVar[str | None] = None
+    """Must be installed, announce the plugin by an entry point, and have its version."""
 
     def test_registers_cleanly(self) -> None:
         found = self._loaded().find(self.plugin.name)
@@ -97,6 +100,17 @@ class PluginSuite:
         text = self.readme.read_text()
         assert [hook for hook in self._hooks() if f"`{hook}`" not in text] == [], "hooks the readme does not name"
         assert [table for table in self._tables() if f"`{table}`" not in text] == [], "tables the readme does not name"
+
+    def test_distribution_announces_it(self) -> None:
+        if self.distribution is None:
+            pytest.skip("no distribution given")
+        try:
+            found = distribution(self.distribution)
+        except PackageNotFoundError:
+            pytest.fail(f"{self.distribution} is not installed: pip install --editable .")
+        points = found.entry_points.select(group=ENTRY_POINT_GROUP, name=self.plugin.name)
+        assert [point.load() for point in points] == [self.plugin], f"no entry point {self.plugin.name!r} of it"
+        assert self.plugin.version == found.version, "plugin and distribution have the same version"
 
     async def _start(self, start_kernel: StartKernel) -> RunningKernel:
         return await start_kernel([*self.with_plugins, self.plugin], settings=self.settings)

@@ -31,6 +31,8 @@ from werkzeug.datastructures import Headers
 
 from rocket_kernel.config import DatabaseConfig
 from rocket_kernel.config_sources import nest, overlay
+from rocket_kernel.plugins import Plugin
+from rocket_kernel.testing.announced import announced
 from rocket_kernel.testing.client import Answer
 
 HOST = "127.0.0.1"
@@ -66,8 +68,8 @@ class ServerProcess:
     """A server on a port that it keeps over restarts. In `with` it starts; what still runs at the end is killed.
 
     `folder` is where it works and writes its log. `config` has dotted keys (`{"app_pool_size": 3}`), `environ` are
-    further variables of its environment. No plugin takes part unless `plugins.enabled` says so. Two servers with the
-    same `database` serve the same apps. `command` stands for `rocket`, for tests that change something in the process
+    further variables of its environment. The plugins that take part are `plugins`, installed or not, or what
+    `plugins.enabled` says; without either none does. Two servers with the same `database` serve the same apps. `command` stands for `rocket`, for tests that change something in the process
     before it runs.
     """
 
@@ -80,6 +82,7 @@ class ServerProcess:
         server: str = "auto",
         config: Mapping[str, Any] | None = None,
         environ: Mapping[str, str] | None = None,
+        plugins: Sequence[type[Plugin]] = (),
         command: Sequence[str] = ROCKET,
     ) -> None:
         self.folder = folder
@@ -89,12 +92,13 @@ class ServerProcess:
         self.server = server
         self.log_file = folder / f"rocket-{self.port}.log"
         self._config_file = folder / f"rocket-{self.port}.yaml"
-        self._environ = {**_environment(), **(environ or {})}
+        self._environ = {**_environment(), **announced(folder, plugins), **(environ or {})}
         if database.password is not None:
             self._environ["ROCKET_DATABASE__PASSWORD"] = database.password.reveal()
         folder.mkdir(parents=True, exist_ok=True)
         # JSON is YAML.
-        self._config_file.write_text(json_module.dumps(_configuration(database, config or {})))
+        enabled = {"plugins.enabled": [plugin.name for plugin in plugins]} if plugins else {}
+        self._config_file.write_text(json_module.dumps(_configuration(database, {**enabled, **(config or {})})))
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> ServerProcess:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,8 +18,13 @@ import pytest
 
 if TYPE_CHECKING:
     from rocket_kernel import Kernel
-    from rocket_kernel.testing import Client, Database, FakeClock, Receiver, RunningKernel, StartKernel
+    from rocket_kernel.testing import Client, Database, FakeClock, Receiver, RunningKernel, StartKernel, StartOnBoth
     from rocket_kernel.testing.spare_databases import SpareDatabases
+
+# The server of the tests is stopped at the exit of the process, with psutil. Where that was first imported inside
+# pytester, which forgets such modules, it would be in ruins by then, and the server would be left running.
+with suppress(ImportError):
+    import_module("psutil")
 
 try:
     from pytest_asyncio import fixture as async_fixture
@@ -29,6 +35,8 @@ pytest.register_assert_rewrite("rocket_kernel.testing.assertions", "rocket_kerne
 
 APP = "shop"
 """The app of the fixture `client`."""
+
+DRIVERS = ("sqlite", "postgres")
 
 # A task that was just cancelled or is about to end needs a few turns of the loop.
 _TURNS_TO_END = 20
@@ -90,7 +98,7 @@ def rocket_spare_databases() -> Iterator[SpareDatabases]:
     asyncio.run(spares.drop())
 
 
-@async_fixture(params=["sqlite", "postgres"])
+@async_fixture(params=DRIVERS)
 async def database(request: pytest.FixtureRequest, rocket_hygiene: None, tmp_path: Path) -> AsyncIterator[Database]:
     """Both databases in turn: a test that uses this fixture, or one that is built on it, runs on each."""
     from rocket_kernel.testing.databases import make_database
@@ -108,6 +116,21 @@ async def start_kernel(database: Database, clock: FakeClock) -> AsyncIterator[St
 
     async with AsyncExitStack() as started:
         yield StartKernel(database, clock, started)
+
+
+@async_fixture
+async def start_on_both(
+    rocket_hygiene: None, rocket_spare_databases: SpareDatabases, tmp_path: Path, clock: FakeClock
+) -> AsyncIterator[StartOnBoth]:
+    """A function that starts the same kernel on each database: `one, two = await start_on_both([MyPlugin])`."""
+    from rocket_kernel.testing import StartKernel, StartOnBoth
+    from rocket_kernel.testing.databases import make_database
+
+    one, two = (make_database(driver, tmp_path / driver, rocket_spare_databases) for driver in DRIVERS)
+    async with AsyncExitStack() as started:
+        yield StartOnBoth(StartKernel(one, clock, started), (one, two))
+    for made in (one, two):
+        await made.drop()
 
 
 @async_fixture

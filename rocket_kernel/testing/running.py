@@ -23,6 +23,7 @@ from rocket_kernel.testing.databases import Database
 
 # Quart gives a test six seconds, which a busy machine may need for a database server.
 _START_AND_STOP_TIMEOUT_S = 60
+_LOOKS = 100
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,6 +34,21 @@ class RunningKernel:
     quart: Quart
     client: Client
     _running: AsyncExitStack = field(repr=False, default_factory=AsyncExitStack)
+
+    async def run_jobs(self) -> int:
+        """Run every background job that is due, and those that they bring about; how many runs there were.
+
+        From then on nothing else runs jobs in this kernel, so that a test decides when they run. What comes due later
+        is run by a later call, when the clock has been moved.
+        """
+        await self.kernel.jobs.pause()
+        done = 0
+        for _ in range(_LOOKS):
+            found = await self.kernel.jobs.run_due()
+            if not found:
+                return done
+            done += found
+        raise AssertionError(f"jobs are still due after {_LOOKS} looks: one of them seems to ask for itself again")
 
     async def stop(self) -> None:
         """Stop now instead of at the end of the test. Doing it twice does no harm."""
@@ -85,11 +101,35 @@ class StartKernel:
         them too: then databases have the names the configuration gives them, and making them takes longer.
         Raises what the start raises: ConfigError, PluginError, StartupError.
         """
+        if isinstance(plugins, type) or not all(isinstance(plugin, type) for plugin in plugins):
+            raise TypeError(f"the plugins are a list of classes, such as start_kernel([MyPlugin]), not {plugins!r}")
         place = database or self.database
         built = config_for(place, {**(config or {}), **({"plugins.settings": settings} if settings else {})})
         servers = None if shared else place.servers(built.database)
         run = run_kernel(built, plugins=plugins, clock=clock or self.clock, servers=servers)
         return await self._started.enter_async_context(run)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StartOnBoth:
+    """The fixture `start_on_both`: the same kernel on each database, for tests that compare the two."""
+
+    start: StartKernel
+    databases: tuple[Database, Database]
+
+    async def __call__(
+        self,
+        plugins: Sequence[type[Plugin]] = (),
+        *,
+        config: Mapping[str, Any] | None = None,
+        settings: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> tuple[RunningKernel, RunningKernel]:
+        """Arguments and errors are those of `StartKernel`."""
+        one, two = self.databases
+        return (
+            await self.start(plugins, config=config, settings=settings, database=one),
+            await self.start(plugins, config=config, settings=settings, database=two),
+        )
 
 
 def config_for(database: Database, changes: Mapping[str, Any]) -> Config:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import unified_diff
 from typing import Any
 
 from rocket_kernel.actor import Actor
@@ -13,6 +14,7 @@ from rocket_kernel.testing.steps import StepRecorder
 
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
+_PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _OWN_TO_ONE_RUN = frozenset({"x-trace-id", "date", "server"})
 
 
@@ -47,6 +49,8 @@ class Scenario:
     """Values of the answer for later scenarios: `{"book": "data.id"}` keeps that member under the name `book`."""
 
     def __post_init__(self) -> None:
+        if self.method != self.method.upper():
+            raise ValueError(f"the method of scenario {self.name!r} is written {self.method.upper()!r}")
         for name in ("contains", "lacks", "steps"):
             if isinstance(getattr(self, name), str):
                 raise TypeError(f"{name} of scenario {self.name!r} must be several texts, not one: write ({name},)")
@@ -94,11 +98,25 @@ async def transcript(client: Client, scenarios: Iterable[Scenario]) -> bytes:
     return _with_placeholders("\n".join(parts)).encode()
 
 
+async def assert_same_answers(one: Client, two: Client, scenarios: Sequence[Scenario]) -> None:
+    """Both clients get the same bytes, ids and times aside; an AssertionError shows where they differ.
+
+    Made for `start_on_both`, but two kernels of other settings may be compared as well.
+    """
+    first, second = [(await transcript(client, scenarios)).decode().splitlines() for client in (one, two)]
+    difference = "\n".join(unified_diff(first, second, "one", "two", n=4, lineterm=""))
+    if difference:
+        raise AssertionError(f"the answers differ\n{difference}")
+
+
 async def _answer(client: Client, scenario: Scenario, kept: Mapping[str, Any]) -> Answer:
     caller = client if scenario.actor is None else client.as_actor(scenario.actor)
     body = {} if scenario.body is None else {"json": _filled(scenario.body, kept)}
     headers = {name: _filled(value, kept) for name, value in scenario.headers.items()}
     path = _filled(scenario.path, kept)
+    missing = _PLACEHOLDER.search(scenario.path)
+    if missing is not None and missing[1] not in kept:
+        raise AssertionError(f"scenario {scenario.name!r}: nothing was kept as {missing[1]!r} for {scenario.path}")
     return await caller.request(scenario.method, path, content=scenario.content, headers=headers, **body)
 
 

@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
+from rocket_kernel.actor import SYSTEM
+from rocket_kernel.call import Call
 from rocket_kernel.errors import RocketError, Unavailable
 from rocket_kernel.metadata.catalog import Catalog, Kinds
+from rocket_kernel.metadata.entity import Entity
 from rocket_kernel.metadata.kinds import CONTRACT_PLUGINS, MetadataKind
 from rocket_kernel.metadata.model import ENTITIES, RELATIONS
+from rocket_kernel.plugins import PluginSet
 from rocket_kernel.transfer.document import Document, section_names
-from rocket_kernel.transfer.sample_data import Progress, RowLoader, kind_entries
+from rocket_kernel.transfer.sample_data import ImportListener, Progress, RowLoader, kind_entries
 
 if TYPE_CHECKING:
     from rocket_kernel.apps.context import AppContext
@@ -65,13 +70,22 @@ def _no_progress(_rows: int) -> None:
 
 
 async def import_document(
-    app: AppContext, document: Document, *, plan: bool = False, on_rows: Progress = _no_progress
+    app: AppContext,
+    document: Document,
+    *,
+    plan: bool = False,
+    on_rows: Progress = _no_progress,
+    call: Call | None = None,
 ) -> Outcome:
-    """Items that fail are reported in `errors` and the rest goes on. With `plan` nothing is kept."""
+    """Items that fail are reported in `errors` and the rest goes on. With `plan` nothing is kept.
+
+    Without `call` it is the engine that imports.
+    """
     outcome = Outcome()
     try:
         async with app.changing() as catalog:
-            await _Import(catalog, document, outcome, on_rows, app.judge).run()
+            told = call or Call(SYSTEM, catalog.now, str(uuid4()))
+            await _Import(catalog, document, outcome, on_rows, app.judge, told, app.parts.plugins).run()
             if plan:
                 raise _Undo
     except _Undo:
@@ -87,6 +101,8 @@ class _Import:
     on_rows: Progress
     judge: Callable[[Catalog], None]
     """Raises what plugins refuse the metadata with."""
+    call: Call
+    plugins: PluginSet
     one_by_one: bool = False
     """Whether plugins are asked after each item."""
 
@@ -98,11 +114,16 @@ class _Import:
         if not await self._import_all_at_once():
             self.one_by_one = True
             await self._import_kinds()
-        loader = RowLoader(self.catalog, self.outcome.errors, self.on_rows)
+        loader = RowLoader(self.catalog, self.outcome.errors, self.on_rows, self.call, self._listeners)
         sections = self.document.sections
         named = {kind.name: kind_entries(sections, kind) for kind in kinds.ordered if kind.key == "name"}
         await loader.load(self.document.sample_data, named[ENTITIES], named[RELATIONS])
         self.outcome.records.update(loader.inserted)
+
+    def _listeners(self, entity: Entity) -> list[ImportListener]:
+        hooks = self.plugins.of("compile_import_listener")
+        found = (hook.call(entity=entity, model=self.catalog.model) for hook in hooks)
+        return [listener for listener in found if listener is not None]
 
     async def _import_all_at_once(self) -> bool:
         """All items, then the plugins' judgement of them together. When they refuse, all is as before."""

@@ -6,26 +6,32 @@ is refused are its rows tried one by one, so that a bad row costs no good one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from rocket_kernel.call import Call
 from rocket_kernel.errors import NotNullViolation, RocketError, Unavailable
 from rocket_kernel.metadata.catalog import Catalog
 from rocket_kernel.metadata.entity import Entity
-from rocket_kernel.metadata.field import Field, shown
+from rocket_kernel.metadata.field import Field
 from rocket_kernel.metadata.kinds import MetadataKind
 from rocket_kernel.metadata.relation import Relation
 from rocket_kernel.metadata.tables import entity_table, join_table
 from rocket_kernel.store.columns import Table
 from rocket_kernel.store.migrate import advance_identity
+from rocket_kernel.store.protocol import Transaction
 from rocket_kernel.store.table_rows import TableRows
+from rocket_kernel.transfer.document import canonical_text
 from rocket_kernel.write.convert import auto_value, random_id
 
 _BATCH = 500
 
 Row = dict[str, Any]
 Progress = Callable[[int], None]
+ImportListener = Callable[[Sequence[Mapping[str, Any]], Transaction, Call], Awaitable[None]]
+"""`(complete rows as they are stored, the import's transaction, who imports)`."""
+Listeners = Callable[[Entity], Sequence[ImportListener]]
 
 
 @dataclass(slots=True)
@@ -34,6 +40,9 @@ class RowLoader:
     errors: list[str]
     on_rows: Progress
     """Called with the number of rows dealt with since the last call."""
+    call: Call
+    listeners: Listeners
+    """Who is told of the rows of an entity."""
     inserted: dict[str, int] = field(default_factory=dict)
     """By entity or join table."""
 
@@ -61,18 +70,19 @@ class RowLoader:
 
     async def _load_entity(self, entity: Entity, given: list[Any]) -> None:
         table = entity_table(entity, self.catalog.model.relations.values())
+        told = self.listeners(entity)
         stored = _StoredRows(entity, await TableRows(table).select(self.catalog.tx))
         batch: list[Row] = []
         for body in given:
             row = self._read(entity, body)
-            if row is not None and not stored.holds(row) and self._has_key(entity, row):
+            if row is not None and not stored.holds(_kept(entity, row)) and self._has_key(entity, row):
                 complete = self._complete(entity, row)
-                stored.add(complete)
+                stored.add(_kept(entity, complete))
                 batch.append(complete)
             if len(batch) == _BATCH:
-                await self._insert(table, entity.name, await self._looked_up(entity, batch))
+                await self._store(table, entity, batch, told)
                 batch = []
-        await self._insert(table, entity.name, await self._looked_up(entity, batch))
+        await self._store(table, entity, batch, told)
         self.on_rows(len(given))
         if entity.generated_key:
             await advance_identity(self.catalog.tx, table)
@@ -145,29 +155,44 @@ class RowLoader:
             batch = [row if row[name] is None else {**row, name: known[type.order_key(row[name])]} for row in kept]
         return batch
 
-    async def _insert(self, table: Table, name: str, batch: list[Row]) -> None:
+    async def _store(self, table: Table, entity: Entity, batch: list[Row], told: Sequence[ImportListener]) -> None:
+        rows = await self._looked_up(entity, batch)
+        await self._insert(table, entity.name, [_kept(entity, row) for row in rows], told)
+
+    async def _insert(self, table: Table, name: str, batch: list[Row], told: Sequence[ImportListener] = ()) -> None:
         for rows in _same_columns(batch):
             try:
                 async with self.catalog.tx.savepoint():
-                    await TableRows(table).insert_many(self.catalog.tx, rows)
-                self._count(name, len(rows))
+                    stored = await self._insert_together(table, rows, complete=bool(told))
             except Unavailable:
                 raise
             except RocketError:
-                await self._insert_singly(table, name, rows)
+                stored = await self._insert_singly(table, name, rows)
+            if stored:
+                self.inserted[name] = self.inserted.get(name, 0) + len(stored)
+            for listener in told if stored else ():
+                await listener(stored, self.catalog.tx, self.call)
 
-    async def _insert_singly(self, table: Table, name: str, rows: Sequence[Row]) -> None:
+    async def _insert_together(self, table: Table, rows: list[Row], *, complete: bool) -> list[Row]:
+        """`complete` asks for the keys that the database has made up, too."""
+        if complete and any(column.identity and column.name not in rows[0] for column in table.columns):
+            return [await TableRows(table).insert(self.catalog.tx, row) for row in rows]
+        await TableRows(table).insert_many(self.catalog.tx, rows)
+        return rows
+
+    async def _insert_singly(self, table: Table, name: str, rows: Sequence[Row]) -> list[Row]:
+        stored: list[Row] = []
         for row in rows:
             try:
                 async with self.catalog.tx.savepoint():
-                    await TableRows(table).insert(self.catalog.tx, row)
-                self._count(name, 1)
+                    stored.append(await TableRows(table).insert(self.catalog.tx, row))
             except Unavailable:
                 raise  # no fault of the row
             except NotNullViolation as violation:
                 self.errors.append(f"record {name}: {violation.column} is required")
             except RocketError as error:
                 self.errors.append(f"record {name}: {error.message}")
+        return stored
 
     async def _load_joins(self, relation: Relation, given: list[Any]) -> None:
         model = self.catalog.model
@@ -199,9 +224,6 @@ class RowLoader:
                 return None
             values.append(row[key.name])
         return values[0], values[1]
-
-    def _count(self, name: str, rows: int) -> None:
-        self.inserted[name] = self.inserted.get(name, 0) + rows
 
 
 class _StoredRows:
@@ -236,7 +258,13 @@ class _StoredRows:
         if value is None:
             return None
         key = self._entity.fields[name].type.order_key(value)
-        return shown(key) if isinstance(key, (dict, list)) else key
+        return canonical_text(key) if isinstance(key, (dict, list)) else key
+
+
+def _kept(entity: Entity, row: Row) -> Row:
+    """A row in wire values as it is stored."""
+    changes = {name: entity.fields[name].kept(row[name]) for name in row if entity.fields[name].type.keep is not None}
+    return {**row, **changes} if changes else row
 
 
 def _take(row: Row, definition: Field, value: Any) -> str:

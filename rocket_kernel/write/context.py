@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from rocket_kernel import json_text
 from rocket_kernel.actor import SYSTEM, Actor
@@ -19,6 +19,7 @@ from rocket_kernel.store.protocol import Session
 from rocket_kernel.write.stages import CREATE, DELETE, UPDATE
 
 if TYPE_CHECKING:
+    from rocket_kernel.store.protocol import Transaction
     from rocket_kernel.write.recorder import Recorder
 
 Record = dict[str, Any]
@@ -80,6 +81,15 @@ class WriteRun:
     def in_transaction(self) -> bool:
         """False while the outside world judges: then `session` only reads, and effects must wait for the second time."""
         return self.locking
+
+    @property
+    def tx(self) -> Transaction:
+        """The transaction: what is written through it commits or vanishes with the request. RuntimeError without one."""
+        if not self.locking:
+            raise RuntimeError(
+                "there is no transaction while before_webhooks judge: ask write.run.in_transaction first"
+            )
+        return cast("Transaction", self.session)
 
     @property
     def call(self) -> Call:
@@ -156,10 +166,10 @@ class Write:
     """Findings about nested items that became no record of their own, with the positions the items have."""
     assigned: set[str] = field(default_factory=set)
     stash: dict[Any, Any] = field(default_factory=dict)
+    entity: Entity = field(init=False)
 
-    @property
-    def entity(self) -> Entity:
-        return self.compiled.entity
+    def __post_init__(self) -> None:
+        self.entity = self.compiled.entity
 
     @property
     def actor(self) -> Actor:

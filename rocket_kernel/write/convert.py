@@ -14,6 +14,8 @@ from rocket_kernel.write.stages import CREATE
 
 MAX_INDEXED_BYTES = 2600
 """Longest text in a unique or key field: one of the databases refuses index entries above 2704 bytes."""
+_SURELY_SHORT = MAX_INDEXED_BYTES // 4
+"""A letter takes at most four bytes."""
 
 NewId = Callable[[], str]
 
@@ -72,8 +74,8 @@ def _take(write: Write, field: Field, value: Any) -> None:
     name = field.name
     try:
         wire = field.read(value)
-        if field.type.storage is Storage.TEXT and _is_indexed(write, field) and wire is not None:
-            _require_short(wire)
+        if field.type.storage is Storage.TEXT and wire is not None and len(wire) > _SURELY_SHORT:
+            _require_short(write, field, wire)
     except ValueError:
         write.fail(f"{name} must be a valid {field.type.name}", field=name, rule="type")
         write.record.setdefault(name, None)
@@ -89,8 +91,8 @@ def _is_indexed(write: Write, field: Field) -> bool:
     return any(hop.own_field == field.name for hop in write.run.registry.model.target_hops(write.entity.name))
 
 
-def _require_short(text: str) -> None:
-    if len(text.encode()) > MAX_INDEXED_BYTES:
+def _require_short(write: Write, field: Field, text: str) -> None:
+    if len(text.encode()) > MAX_INDEXED_BYTES and _is_indexed(write, field):
         raise ValueError("too long for an index")
 
 
@@ -135,7 +137,8 @@ def _fill_key(write: Write, new_id: NewId) -> None:
 
 def check_filled(write: Write, names: frozenset[str]) -> None:
     """After the steps that compute fields: what is still empty and demanded is a finding."""
-    for name in write.entity.fields:
-        field = write.entity.fields[name]
-        if name in names and field.demanded and write.record.get(name) in (None, ""):
+    if not names:
+        return
+    for name, field in write.entity.fields.items():
+        if field.demanded and name in names and write.record.get(name) in (None, ""):
             write.fail(f"{name} is required", field=name, rule="required")

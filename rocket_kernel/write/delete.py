@@ -84,11 +84,15 @@ async def _restrict(write: Write, hop: Hop, visited: set[tuple[str, Any]]) -> No
     write.run.stash.setdefault(_RESTRICTED, Conflict(f"Cannot delete: {shown} {target.name} records exist"))
 
 
-def raise_restricted(run: WriteRun) -> None:
-    """Raise Conflict when a delete that was planned is forbidden by a relation, the first of them."""
-    refusal: Conflict | None = run.stash.pop(_RESTRICTED, None)
-    if refusal is not None:
-        raise refusal
+def is_restricted(run: WriteRun) -> bool:
+    """Whether a relation forbids a delete that was planned."""
+    return _RESTRICTED in run.stash
+
+
+async def raise_restricted(write: Write) -> None:
+    """Raise Conflict for the first relation that forbids a delete of the run."""
+    refusal: Conflict = write.run.stash.pop(_RESTRICTED)
+    raise refusal
 
 
 async def _cascade(write: Write, hop: Hop, visited: set[tuple[str, Any]]) -> None:

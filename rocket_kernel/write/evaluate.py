@@ -11,7 +11,7 @@ from rocket_kernel.query.access import WritableRows
 from rocket_kernel.query.records import find_by_key, find_record
 from rocket_kernel.write.context import Write
 from rocket_kernel.write.convert import check_filled, convert, random_id
-from rocket_kernel.write.delete import plan_delete, raise_restricted
+from rocket_kernel.write.delete import is_restricted, plan_delete, raise_restricted
 from rocket_kernel.write.nested import classify
 from rocket_kernel.write.run_stage import raise_findings, run_stage, run_step
 from rocket_kernel.write.slug import fill_slug
@@ -29,7 +29,7 @@ async def evaluate(root: Write, if_match: str | None = None) -> None:
     if if_match is not None and root.old is not None:
         await require_match(root, if_match)
     await run_step(_ON_DELETE if root.action == DELETE else _CLASSIFY, root)
-    raise_findings(root.tree())
+    raise_findings(list(root.tree()))
     await _judge(root)
 
 
@@ -71,7 +71,8 @@ async def _judge(root: Write) -> None:
     for write in stored:
         check_filled(write, write.compiled.pipeline.fills)
     raise_findings(stored)
-    raise_restricted(root.run)
+    if is_restricted(root.run):
+        await run_step(_RESTRICT, root)
     for stage in (Stage.STATE_MACHINE, Stage.BEFORE_WRITE, Stage.POLICY):
         await run_stage(writes, stage)
     if any(write.entity.slug is not None for write in stored):
@@ -129,6 +130,7 @@ def _late(write: Write) -> frozenset[str]:
 # The kernel's own work, under the names that `describe` lists.
 _LOAD = Step(Stage.LOAD, "kernel:load", _load)
 _ON_DELETE = Step(Stage.WRITE, "kernel:on_delete", plan_delete)
+_RESTRICT = Step(Stage.WRITE, "kernel:restrict", raise_restricted)
 _CLASSIFY = Step(Stage.CLASSIFY, "kernel:classify", classify)
 _CONVERT = Step(Stage.CONVERT, "kernel:convert", _convert)
 _SLUG = Step(Stage.SLUG, "kernel:slug", _fill_slugs)

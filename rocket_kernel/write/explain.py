@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from rocket_kernel.call import Call
 from rocket_kernel.errors import InternalError, RocketError, Unavailable
 from rocket_kernel.metadata.entity import Entity
+from rocket_kernel.metadata.masking import masked_change, masked_record
 from rocket_kernel.metadata.registry import Registry
 from rocket_kernel.query.records import Record
 from rocket_kernel.store.protocol import Transaction
@@ -34,9 +35,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 REJECT = "reject"
-MASK = "***"
-"""Stands for every value of a sensitive field."""
-
 _ANSWERED_AS_EVER = frozenset({400, 401, 404, 405, 412, 413})
 _WHY_SKIPPED: Mapping[Stage, str] = {
     Stage.BEFORE_WEBHOOKS: "not asked by explain",
@@ -149,11 +147,11 @@ async def _visible_changes(root: Write, shown: Record) -> dict[str, dict[str, An
 def _shown(rehearsal: _Rehearsal) -> dict[str, Any]:
     order, run, entity = rehearsal.order, rehearsal.run, rehearsal.entity
     refused, admin = rehearsal.refusal is not None, run.actor.is_admin
-    record = None if refused or order.action == DELETE else _masked(entity, rehearsal.written.record)
+    record = None if refused or order.action == DELETE else masked_record(entity, rehearsal.written.record)
     return {
         "would": REJECT if refused else order.action,
         "record": record,
-        "changes": {name: _masked_change(entity, name, change) for name, change in rehearsal.changes.items()},
+        "changes": {name: masked_change(entity, name, change) for name, change in rehearsal.changes.items()},
         "steps": [_step_json(note, with_detail=admin) for note in _all_steps(rehearsal, complete=admin)],
         "errors": _error_items(rehearsal.refusal),
         "statements": _statements(rehearsal.recorder) if admin else [],
@@ -206,15 +204,3 @@ def _error_items(error: RocketError | None) -> list[dict[str, Any]]:
         given = {name: value for name, value in places.items() if value is not None}
         items.append({**common, "message": detail.message, **given})
     return items
-
-
-def _masked(entity: Entity, record: Record) -> Record:
-    return {name: MASK if _is_sensitive(entity, name) else value for name, value in record.items()}
-
-
-def _masked_change(entity: Entity, name: str, change: Mapping[str, Any]) -> dict[str, Any]:
-    return dict.fromkeys(change, MASK) if _is_sensitive(entity, name) else dict(change)
-
-
-def _is_sensitive(entity: Entity, name: str) -> bool:
-    return name in entity.fields and entity.fields[name].sensitive

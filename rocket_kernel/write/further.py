@@ -9,9 +9,10 @@ from rocket_kernel.call import Cause, next_action, require_short_chain
 from rocket_kernel.errors import ValidationFailed
 from rocket_kernel.query.access import Access
 from rocket_kernel.store.protocol import Transaction
+from rocket_kernel.tracing import note_record, span
 from rocket_kernel.write.context import Write, WriteRun
 from rocket_kernel.write.order import WriteOrder
-from rocket_kernel.write.perform import evaluated, store
+from rocket_kernel.write.perform import SPAN_ACTIONS, evaluated, store
 from rocket_kernel.write.stages import Stage
 
 
@@ -22,10 +23,12 @@ async def write_further(run: WriteRun, order: WriteOrder, actor: Actor, cause: C
     cause = next_action(run.cause) if cause is None else cause
     require_short_chain(cause)
     inner = _inner_run(run, order, actor, cause)
-    async with cast("Transaction", run.session).savepoint():
-        root = await evaluated(inner, order)
-        _refuse_judges(root)
-        await store(root)
+    with span("engine", "handler", SPAN_ACTIONS[order.action]):
+        async with cast("Transaction", run.session).savepoint():
+            root = await evaluated(inner, order)
+            _refuse_judges(root)
+            await store(root)
+        note_record(root.entity.name, root.key)
     run.records = inner.records
     run.after_commit += inner.after_commit
     run.outbox += inner.outbox

@@ -14,13 +14,15 @@ from rocket_kernel.metadata.registry import Registry
 from rocket_kernel.query.access import Access
 from rocket_kernel.query.records import Record
 from rocket_kernel.store.protocol import Session, Transaction
+from rocket_kernel.stray import STRAY, is_asked_for
+from rocket_kernel.tracing import note_record, span
 from rocket_kernel.write.context import Write, WriteLimits, WriteRun
 from rocket_kernel.write.evaluate import evaluate
 from rocket_kernel.write.execute import execute
 from rocket_kernel.write.idempotency import Ticket, claim, keep, known_answer, only_one, replay
 from rocket_kernel.write.order import WriteOrder
 from rocket_kernel.write.run_stage import run_stage, run_step
-from rocket_kernel.write.stages import CREATE, Stage, Step
+from rocket_kernel.write.stages import ACTIONS, CREATE, Stage, Step
 from rocket_kernel.write.view import AFTER, Written, answer
 
 if TYPE_CHECKING:
@@ -31,6 +33,8 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 Also = Callable[[WriteRun, Write], Awaitable[None]]
 
+SPAN_ACTIONS = {action: f"record.{action}" for action in ACTIONS}
+"""What a write is called in a trace."""
 _ATTEMPTS = 4
 _PAUSE_S = 0.02
 
@@ -43,7 +47,10 @@ async def perform(app: AppContext, order: WriteOrder, call: Call, also: Also | N
     record inside that transaction, once an attempt; what it raises undoes everything.
     """
     require_short_chain(call.cause)
-    with nullcontext() if order.ticket is None else only_one(app.stash, order.ticket):
+    with (
+        span("engine", "handler", SPAN_ACTIONS[order.action]),
+        nullcontext() if order.ticket is None else only_one(app.stash, order.ticket),
+    ):
         return await retried(lambda: _attempt(app, order, call, also))
 
 
@@ -76,10 +83,12 @@ async def _attempt(app: AppContext, order: WriteOrder, call: Call, also: Also | 
         if judged is None and registry.entity(order.entity).pipeline.external:
             # Another process has changed the metadata; this one knows now whom to ask.
             raise TransactionConflict
+        note_record(registry.entity(order.entity).entity.name)
         root = await evaluated(run, order)
         if judged is not None and _fingerprint(root) != judged:
             raise Conflict
         await store(root)
+        note_record(root.entity.name, root.key)
         if also is not None:
             await also(run, root)
         written = await answer(root, fresh=also is not None)
@@ -143,7 +152,12 @@ async def store(root: Write) -> None:
 
 
 async def _write_rows(root: Write) -> None:
-    await execute(cast("Transaction", root.run.session), root)
+    tx = cast("Transaction", root.run.session)
+    if not root.groups:
+        await execute(tx, root)
+        return
+    with span("engine", "writer", "nested_write.execute", entity=root.entity.name):
+        await execute(tx, root)
 
 
 _WRITE = Step(Stage.WRITE, "kernel:write", _write_rows)
@@ -191,12 +205,14 @@ async def _after_commit(root: Write) -> None:
     for callback in root.run.after_commit:
         try:
             await callback()
-        except Exception:
+        except (Exception, *STRAY) as error:
+            if is_asked_for(error):
+                raise
             logger.exception("a callback after the commit failed")
     for write in written_records(root):
         for step in write.compiled.pipeline.at(write.action, Stage.AFTER_WEBHOOKS):
             try:
-                await step.run(write)
+                await run_step(step, write)
             except Exception:
                 logger.exception("step %s failed after the commit", step.name)
 

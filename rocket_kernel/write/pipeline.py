@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from rocket_kernel.step_times import StepTime
 from rocket_kernel.write.stages import ACTIONS, CREATE_AND_UPDATE, DELETE, POSITION, STAGES, Stage, Step
 
 NO_STEPS: tuple[Step, ...] = ()
@@ -21,6 +22,8 @@ class Pipeline:
     """Fields that some step computes."""
     defaults: Mapping[str, Any] = field(default_factory=dict)
     """Wire values of fields that are absent on create."""
+    times: Mapping[str, StepTime] = field(default_factory=dict)
+    """By the names of the steps."""
     external: bool = False
     """Something outside the database judges writes of this entity, or of one that is written together with it."""
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from operator import itemgetter
 
+from rocket_kernel.blame import place_in, place_of
 from rocket_kernel.errors import Detail, PluginError, RocketError, ValidationFailed
+from rocket_kernel.stray import STRAY, is_asked_for
+from rocket_kernel.tracing import open_span, span
 from rocket_kernel.write.context import StageEnded, Write
 from rocket_kernel.write.stages import Stage, Step
 
@@ -30,23 +33,50 @@ async def run_step(step: Step, write: Write) -> None:
 
     A plugin's defect leaves as PluginError, so that the log names plugin and step; a RocketError leaves as it is.
     """
+    if open_span() is None:
+        await _run(step, write)
+        return
+    source, component, action = step.span or ("engine", "pipeline", step.name)
+    found = len(write.errors)
+    with span(source, component, action, entity=write.entity.name) as noted:
+        await _run(step, write)
+        if noted is not None:
+            if write.old is not None:
+                noted.record_id = str(write.key)
+            if len(write.errors) > found:
+                noted.status = "error"
+
+
+async def _run(step: Step, write: Write) -> None:
     recorder = write.run.recorder
     try:
-        if recorder is None:
+        if recorder is not None:
+            await recorder.run(step, write)
+            return
+        time = write.compiled.pipeline.times.get(step.name)
+        if time is None:
             await step.run(write)
         else:
-            await recorder.run(step, write)
+            await time.timed(step.run, write)
     except (RocketError, PluginError):
         raise
-    except Exception as error:
+    except (Exception, *STRAY) as error:
         plugin = step.name.partition(":")[0]
-        if plugin == KERNEL:
+        if plugin == KERNEL or is_asked_for(error):
             raise
-        raise PluginError(plugin, f"step {step.name} raised {type(error).__name__}") from error
+        problem = f"step {step.name} raised {type(error).__name__}"
+        raise PluginError(plugin, problem, place=_place(step, error)) from error
 
 
-def raise_findings(writes: Iterable[Write]) -> None:
+def _place(step: Step, error: BaseException) -> str | None:
+    package = str(getattr(step.run, "__module__", "")).partition(".")[0]  # of a participant, its plugin's
+    return place_in(error, package) or place_of(step.run)
+
+
+def raise_findings(writes: Sequence[Write]) -> None:
     """Raise ValidationFailed with the findings of all records, the parent's first and the items' in body order."""
+    if not any([write.errors or write.item_errors for write in writes]):
+        return
     found: list[tuple[tuple[int, ...], Detail]] = []
     for write in writes:
         found += [(write.position, detail) for detail in write.errors]

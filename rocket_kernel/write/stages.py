@@ -75,3 +75,5 @@ class Step:
     """Wire values of fields that are absent on create; they go before the defaults of the definition."""
     keeps_records: bool = False
     """It changes no record, so an answer need not read what was stored before it once more."""
+    span: tuple[str, str, str] | None = None
+    """Source, component and action under which it shows in traces; None shows it as `engine/pipeline/{name}`."""

@@ -52,7 +52,9 @@ async def answer(root: Write, *, fresh: bool = False) -> Written:
 def _may_change_records(write: Write) -> bool:
     """Whether a step that found the record stored could have changed it, or another one."""
     pipeline = write.compiled.pipeline
-    return any(not step.keeps_records for stage in AFTER for step in pipeline.at(write.action, stage))
+    return bool(pipeline.steps) and any(
+        not step.keeps_records for stage in AFTER for step in pipeline.at(write.action, stage)
+    )
 
 
 def key_alone(entity: Entity, record: Record) -> Record:

@@ -267,7 +267,7 @@ async def test_a_restricted_delete(client):
     author = await client.create("author", {"books": [{}, {}]})
     data = await explained(client, "DELETE", f"author/{author['id']}")
     assert data["errors"] == [error(409, "CONFLICT", "Cannot delete: 2 related book records exist")]
-    assert outcomes(data)["kernel:on_delete"] == "rejected"
+    assert outcomes(data)["kernel:restrict"] == "rejected"
     assert outcomes(data)["kernel:write"] == "skipped"
 
 

@@ -15,19 +15,24 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from rocket_kernel import Actor, Listening, Plugin, StartupError, hookspecs, kept_secret
+from rocket_kernel import Actor, Forbidden, Listening, Plugin, StartupError, hookspecs, kept_secret
 from rocket_kernel.cli import command_line
 from rocket_kernel.config import Config, DatabaseConfig, PluginsConfig
 from rocket_kernel.jobs import JOBS
 from rocket_kernel.plugins import ENGINE_API
 from rocket_kernel.serving.address import Address
 from rocket_kernel.store.table_rows import TableRows
-from rocket_kernel.testing import Actors, run_kernel
+from rocket_kernel.testing import Actors, entity, run_kernel
 from rocket_kernel.write.stages import KERNEL_STAGES, STAGES
 
 PAGE = "docs/hooks.md"
 HOOKS = {name: spec for name, spec in vars(hookspecs).items() if hasattr(spec, f"{hookspecs.PROJECT}_spec")}
-OTHER_EXAMPLES = ("## The plugin class", "## Writing inside a write", "## Asking what a caller may read")
+OTHER_EXAMPLES = (
+    "## The plugin class",
+    "## Writing inside a write",
+    "## Asking what a caller may read",
+    "## Operators of a field type",
+)
 LABELS = ("Called", "Transaction", "Returning", "Raising")
 KEY = {"x-api-key": "open sesame"}
 
@@ -168,6 +173,19 @@ async def colours_are_read_and_stored_in_lower_case(stage):
     assert (await stage.shop.get("cover?filter[shade]=%23FFAA00")).meta["total"] == 1
 
 
+async def audited_writes_are_witnessed(stage):
+    await stage.shop.define({**BOOK, "name": "deed", "audit": True})
+    await stage.shop.create("deed", {"title": "Sale"})
+    assert stage.plugin.seen == [("create", "deed")]
+
+
+async def imported_books_arrive(stage):
+    rows = {"book": [{"title": "Emma"}, {"id": 50, "title": "Ulysses"}, {"title": None}]}
+    answer = await stage.shop.post("_admin/import", {"version": 1, "entities": [BOOK], "sample_data": rows})
+    assert answer.data["summary"]["records"] == 2
+    assert sorted(stage.plugin.arrived) == ["Emma", "Ulysses"]
+
+
 async def notices_have_admin_endpoints_and_are_exported(stage):
     made = await stage.shop.create("_admin/notices", {"text": "Closed on Sunday"})
     assert (await stage.shop.get(f"_admin/notices/{made['id']}")).data["text"] == "Closed on Sunday"
@@ -217,6 +235,18 @@ async def drafts_are_hidden(stage):
     titles = [book["title"] for book in (await stage.shop.get("book")).data]
     assert "Solaris" in titles
     assert "Unfinished" not in titles
+
+
+async def the_archive_is_for_archivists(stage):
+    await stage.shop.define({**BOOK, "name": "deed", "archive": True})
+    described = (await stage.shop.get("_openapi.json")).json
+    assert "post" in described["paths"]["/deed"]
+    clerk = Actor(id="7", email=None, roles=frozenset({"clerk"}))
+    registry = (await stage.kernel.apps.app("shop")).registry
+    (policy,) = registry.entity("deed").write_policies
+    with pytest.raises(Forbidden, match="Only archivists may delete"):
+        policy.grant(clerk, "delete")
+    assert registry.entity("book").write_policies == ()
 
 
 async def internals_are_for_administrators(stage):
@@ -288,6 +318,22 @@ async def initials_are_known_to_expressions(stage):
     assert (await stage.shop.post("_admin/expressions/test", body)).data == {"value": "AL"}
 
 
+async def parcels_are_counted(stage):
+    app = await stage.kernel.apps.app("shop")
+    stage.plugin.hand_over(app)
+    read = {metric.name: metric.read for _, metric in (*stage.kernel.metrics.of_process, *stage.kernel.metrics.of_apps)}
+    assert list(read["rocket_parcels_handed_over_total"]()) == [(("shop",), 1)]
+    assert await read["rocket_parcels_waiting"](app) == [((), 0)]
+
+
+async def traffic_is_measured(stage):
+    answer = await stage.shop.get("book")
+    await stage.client.get("/nowhere")
+    sent = stage.plugin.bytes_sent
+    assert sent["/api/:app/:entity", 200] == len(answer.body)
+    assert sent[None, 404] > 0
+
+
 async def the_diary_is_kept(stage):
     await stage.shop.post("book", {})
     assert [row["happened"] for row in await stage.rows("DIARY")] == ["book written"]
@@ -330,6 +376,7 @@ async def app_has_a_cache(stage):
 
 EFFECTS = {
     "register_field_types": colours_are_read_and_stored_in_lower_case,
+    "register_entity_properties": audited_writes_are_witnessed,
     "register_metadata_kinds": notices_have_admin_endpoints_and_are_exported,
     "register_tables": visits_have_a_table,
     "register_platform_tables": tariffs_are_in_the_management_database,
@@ -338,8 +385,12 @@ EFFECTS = {
     "register_commands": command_greets,
     "register_actions": letters_are_enqueued,
     "register_functions": initials_are_known_to_expressions,
+    "register_metrics": parcels_are_counted,
+    "register_answer_observers": traffic_is_measured,
     "compile_write_steps": negative_price_is_refused,
+    "compile_import_listener": imported_books_arrive,
     "compile_read_policy": drafts_are_hidden,
+    "compile_write_policy": the_archive_is_for_archivists,
     "compile_metadata_policy": internals_are_for_administrators,
     "authenticate": only_the_key_opens,
     "on_request": probes_get_an_answer,
@@ -418,6 +469,22 @@ async def test_example_of_asking_runs(example, tmp_path):
         answer = await clerk.get(f"book/{shown['id']}/_summary")
         assert answer.data == "id: 1, title: Solaris, price: None, draft: False"
         assert (await clerk.get(f"book/{draft['id']}/_summary")).status == 404
+
+
+async def test_example_of_operators_runs(example, tmp_path):
+    plugin = plugin_of(example(OTHER_EXAMPLES[3]))
+    async with run_kernel(config_in(tmp_path, plugin), plugins=[plugin]) as running:
+        shop = await running.client.app("shop")
+        await shop.define(entity("cover", shade="shade"))
+        for shade in ("#000000", "#102030", "#ffffff", None):
+            await shop.create("cover", {"shade": shade})
+        near = {"filter[shade.near]": "#112233,60", "sort": "-shade.near"}
+        found = (await shop.get("cover", params=near)).require(200).data
+        assert [cover["shade"] for cover in found] == ["#102030"]
+        far = {"filter[shade.near]": "#112233,999", "sort": "shade.near"}
+        found = (await shop.get("cover", params=far)).require(200).data
+        assert [cover["shade"] for cover in found] == ["#102030", "#000000", "#ffffff"]
+        assert (await shop.get("cover?filter[shade.near]=%23112233")).status == 400
 
 
 async def test_example_of_a_plugin_class_runs(example, tmp_path):

@@ -160,6 +160,36 @@ def test_create_index(index: Index, sqlite: str, postgres: str) -> None:
     assert POSTGRES.create_index(COURSES, index) == postgres
 
 
+def test_parts_of_objects() -> None:
+    for dialect, part, number, index in (
+        (
+            SQLITE,
+            "CASE WHEN json_type(d.x, '$.z') = 'integer' AND json_extract(d.x, '$.z') BETWEEN -9999999999999999 AND "
+            "9999999999999999 THEN CAST(json_extract(d.x, '$.z') AS REAL) END",
+            "?",
+            """CREATE INDEX "i" ON "t" ((CASE WHEN json_type("x", '$.z') = 'integer' AND json_extract("x", '$.z') """
+            """BETWEEN -9999999999999999 AND 9999999999999999 THEN CAST(json_extract("x", '$.z') AS REAL) END))""",
+        ),
+        (
+            POSTGRES,
+            "CASE WHEN jsonb_typeof(d.x -> 'z') = 'number' AND (d.x ->> 'z') ~ '^-?[0-9]{1,16}$' THEN "
+            "(d.x ->> 'z')::float8 END",
+            "$1::float8",
+            """CREATE INDEX "i" ON "t" ((CASE WHEN jsonb_typeof("x" -> 'z') = 'number' AND ("x" ->> 'z') ~ """
+            """'^-?[0-9]{1,16}$' THEN ("x" ->> 'z')::float8 END))""",
+        ),
+    ):
+        assert dialect.part("d.x", "z") == part
+        assert dialect.number(dialect.placeholder(1)) == number
+        table = Table("t", (Column("x", JSON),), ("x",))
+        assert dialect.create_index(table, Index("i", ("x",), part="z")) == index
+
+
+def test_explained() -> None:
+    assert SQLITE.explained("SELECT 1") == "EXPLAIN QUERY PLAN SELECT 1"
+    assert POSTGRES.explained("SELECT 1") == "EXPLAIN SELECT 1"
+
+
 def test_drop_index() -> None:
     for dialect in (SQLITE, POSTGRES):
         assert dialect.drop_index("i") == 'DROP INDEX "i"'

@@ -9,6 +9,7 @@ from typing import Any
 from uuid import uuid4
 
 from rocket_auth.accounts import is_email, normal_email, read_email, read_id, read_roles, storable
+from rocket_auth.described import INVITES_OPERATIONS
 from rocket_auth.passwords import DEFAULT_PASSWORD, Passwords, require_allowed
 from rocket_auth.realm import AppRealm
 from rocket_auth.sessions import Sessions
@@ -57,11 +58,14 @@ class Invites:
         base, admin = "/api/:app/_admin/invites", AccessClass.ADMIN
         accept = "/api/:app/auth/accept-invite"
         return [
-            Route(method="GET", path=base, access=admin, handler=self.list_invites),
-            Route(method="POST", path=base, access=admin, handler=self.create),
-            Route(method="POST", path=f"{base}/bulk", access=admin, handler=self.create_many),
-            Route(method="DELETE", path=f"{base}/:id", access=admin, handler=self.remove),
-            Route(method="POST", path=accept, access=AccessClass.PUBLIC, handler=self.accept),
+            Route(method=method, path=path, access=access, handler=handler, operation=INVITES_OPERATIONS[name])
+            for method, path, access, handler, name in (
+                ("GET", base, admin, self.list_invites, "list"),
+                ("POST", base, admin, self.create, "create"),
+                ("POST", f"{base}/bulk", admin, self.create_many, "create_many"),
+                ("DELETE", f"{base}/:id", admin, self.remove, "remove"),
+                ("POST", accept, AccessClass.PUBLIC, self.accept, "accept"),
+            )
         ]
 
     async def list_invites(self, request: Request) -> Response:

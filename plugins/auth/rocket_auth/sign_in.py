@@ -10,6 +10,7 @@ from typing import Any
 from rocket_auth.accounts import normal_email
 from rocket_auth.attempts import Attempt, AttemptLimit, account_name
 from rocket_auth.client_address import FORWARDED, Network, client_address
+from rocket_auth.described import SIGN_IN
 from rocket_auth.passwords import DEFAULT_PASSWORD, Passwords, require_allowed
 from rocket_auth.realm import Realm, Realms
 from rocket_auth.sessions import DISABLED, Sessions, end_all, signed_in
@@ -54,7 +55,8 @@ class SignIn:
                 ("GET", "me", signed_in_user, self.me),
                 ("POST", "change-password", signed_in_user, self.change_password),
             ):
-                found.append(Route(method=method, path=f"{base}/{name}", access=access, handler=handler))
+                path, does = f"{base}/{name}", SIGN_IN[name]
+                found.append(Route(method=method, path=path, access=access, handler=handler, operation=does))
         return found
 
     async def login(self, request: Request) -> Response:

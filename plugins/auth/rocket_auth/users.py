@@ -8,6 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 from rocket_auth.accounts import read_email, read_id, read_roles, shown_user
+from rocket_auth.described import USERS_OPERATIONS
 from rocket_auth.passwords import DEFAULT_PASSWORD, Passwords, require_allowed
 from rocket_auth.realm import Realm, Realms, rules
 from rocket_auth.sign_in import set_password
@@ -52,14 +53,15 @@ class Users:
             ("/api/_platform/users", AccessClass.PLATFORM_ADMIN),
             ("/api/:app/_admin/users", AccessClass.ADMIN),
         ):
-            for method, path, handler in (
-                ("GET", base, self.list_users),
-                ("POST", base, self.create),
-                ("GET", f"{base}/:id", self.get),
-                ("PUT", f"{base}/:id", self.replace),
-                ("DELETE", f"{base}/:id", self.remove),
+            for method, path, handler, name in (
+                ("GET", base, self.list_users, "list"),
+                ("POST", base, self.create, "create"),
+                ("GET", f"{base}/:id", self.get, "get"),
+                ("PUT", f"{base}/:id", self.replace, "replace"),
+                ("DELETE", f"{base}/:id", self.remove, "remove"),
             ):
-                found.append(Route(method=method, path=path, access=access, handler=handler))
+                does = USERS_OPERATIONS[name]
+                found.append(Route(method=method, path=path, access=access, handler=handler, operation=does))
         return found
 
     async def list_users(self, request: Request) -> Response:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from rocket_files.described import ACCEPTED, VALUE
 from rocket_files.stored_file import file_url, find_files, read_id
 from rocket_kernel import FieldType, Session, Storage
 
@@ -60,4 +61,6 @@ FILE = FieldType(
     keep=keep,
     show=show,
     look_up=look_up,
+    schema=VALUE,
+    accepts=ACCEPTED,
 )

@@ -3,29 +3,35 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
+from rocket_files import described
 from rocket_files.blobs import Blobs
 from rocket_files.errors import file_not_found
 from rocket_files.links import read_ttl, signed_url
 from rocket_files.serve import readable_file, serve
 from rocket_files.settings import FilesSettings
-from rocket_files.stored_file import ROWS, find_file, from_row, remove_row
+from rocket_files.stored_file import ROWS, SPANS, find_file, from_row, remove_row
 from rocket_files.upload import upload
 from rocket_kernel import (
     AccessClass,
     BodyMode,
+    Operation,
     Request,
     Response,
     RocketError,
     Route,
+    annotate,
     data,
+    span,
     timestamp_text,
 )
 
 logger = logging.getLogger(__name__)
+
+Handler = Callable[[Request], Awaitable[Response]]
 
 
 async def list_files(request: Request) -> Response:
@@ -35,11 +41,17 @@ async def list_files(request: Request) -> Response:
 
 
 async def delete_file(blobs: Blobs, request: Request) -> Response:
+    with span(*SPANS, "file.delete"):
+        return await _delete_file(blobs, request)
+
+
+async def _delete_file(blobs: Blobs, request: Request) -> Response:
     id = request.params["id"]
     async with request.app.writing() as (tx, _registry):
         file = await find_file(tx, id)
         if file is None or not await remove_row(tx, file.id):
             raise file_not_found(id)
+    annotate(file_id=file.id)
     try:
         await blobs.store(request.kernel.parts.config.storage).delete(file.storage_path)
     except RocketError:
@@ -72,9 +84,14 @@ def routes(blobs: Blobs, settings: FilesSettings) -> Sequence[Route]:
             access=AccessClass.AUTHENTICATED,
             handler=partial(upload, blobs),
             body=BodyMode.STREAM,
+            operation=described.UPLOAD,
         ),
-        Route(method="GET", path="/api/:app/_files", access=AccessClass.ADMIN, handler=list_files),
-        Route(method="GET", path=one, access=AccessClass.PUBLIC, handler=partial(serve, blobs)),
-        Route(method="DELETE", path=one, access=AccessClass.ADMIN, handler=partial(delete_file, blobs)),
-        Route(method="GET", path=f"{one}/url", access=AccessClass.AUTHENTICATED, handler=partial(make_link, settings)),
+        _route("GET", "/api/:app/_files", AccessClass.ADMIN, list_files, described.LIST),
+        _route("GET", one, AccessClass.PUBLIC, partial(serve, blobs), described.SERVE),
+        _route("DELETE", one, AccessClass.ADMIN, partial(delete_file, blobs), described.DELETE),
+        _route("GET", f"{one}/url", AccessClass.AUTHENTICATED, partial(make_link, settings), described.LINK),
     )
+
+
+def _route(method: str, path: str, access: AccessClass, handler: Handler, operation: Operation) -> Route:
+    return Route(method=method, path=path, access=access, handler=handler, operation=operation)

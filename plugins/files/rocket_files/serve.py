@@ -11,15 +11,21 @@ from rocket_files.content_type import PLAIN_TEXT, is_inline
 from rocket_files.errors import file_not_found
 from rocket_files.filenames import content_disposition
 from rocket_files.links import is_signed
-from rocket_files.stored_file import StoredFile, find_file
-from rocket_kernel import Registry, Request, Response, Session, authenticate
+from rocket_files.stored_file import SPANS, StoredFile, find_file
+from rocket_kernel import Registry, Request, Response, Session, annotate, authenticate, span
 
 PUBLIC_CACHE_S = 3600
 _POLICY = "sandbox; default-src 'none'"
 
 
 async def serve(blobs: Blobs, request: Request) -> Response:
+    with span(*SPANS, "file.serve"):
+        return await _serve(blobs, request)
+
+
+async def _serve(blobs: Blobs, request: Request) -> Response:
     file = await _permitted_file(request)
+    annotate(file_id=file.id, size=file.size)
     store = blobs.store(request.kernel.parts.config.storage)
     headers = file_headers(file)
     if _is_known(request.headers.get("if-none-match"), headers["ETag"]):

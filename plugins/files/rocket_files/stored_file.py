@@ -28,6 +28,8 @@ FILES = Table(
     indexes=(Index("idx__files_created_at", ("created_at",)),),
 )
 ROWS = TableRows(FILES)
+SPANS = ("storage", "file")
+"""Source and component of what happens to files, in traces."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,9 @@ from rocket_files.blobs import Blobs, BlobStore, BlobWriter
 from rocket_files.content_type import HEAD_BYTES, decide_type
 from rocket_files.errors import FileTooLarge
 from rocket_files.filenames import display_name
-from rocket_files.stored_file import ROWS, StoredFile, blob_key
+from rocket_files.stored_file import ROWS, SPANS, StoredFile, blob_key
 from rocket_files.upload_form import MAX_BESIDE_FILE, FilePart, UploadForm
-from rocket_kernel import AppContext, InvalidPayload, Request, Response, RocketError, data
+from rocket_kernel import AppContext, InvalidPayload, Request, Response, RocketError, annotate, data, span
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +46,11 @@ class _Intake:
 
 
 async def upload(blobs: Blobs, request: Request) -> Response:
+    with span(*SPANS, "file.upload"):
+        return await _upload(blobs, request)
+
+
+async def _upload(blobs: Blobs, request: Request) -> Response:
     config = request.kernel.parts.config.storage
     announced = _announced(request)
     if announced is not None and announced > config.max_file_size + MAX_BESIDE_FILE:
@@ -68,6 +73,7 @@ async def upload(blobs: Blobs, request: Request) -> Response:
         created_at=request.now,
     )
     await _finished(_keep(app, store, file))
+    annotate(file_id=id, size=file.size)
     return data(file.uploaded(app.name), 201)
 
 

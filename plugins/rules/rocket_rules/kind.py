@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rocket_kernel import Column, ColumnType, Index, MetadataKind, Model, Storage, Table, canonical_text
+from rocket_rules.described import RULE
 from rocket_rules.order import computing_order, cycle_of
 from rocket_rules.parse import load_rule, parse_rule, refuse, shown
 from rocket_rules.rule import BEFORE_WRITE, COMPUTED, EXPRESSION, Rule
@@ -100,4 +101,5 @@ RULE_KIND: MetadataKind[Rule] = MetadataKind(
     check=_check,
     entities=lambda rule: (rule.entity,),
     hidden=(ORDINAL,),
+    schema=RULE,
 )

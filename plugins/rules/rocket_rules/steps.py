@@ -27,6 +27,7 @@ from rocket_rules.order import computing_order
 from rocket_rules.rule import AFTER_WRITE, BEFORE_DELETE, BEFORE_WRITE, COMPUTED, EXPRESSION, FIELD, Rule
 
 _FAILED = "rules:failed"
+_SPAN = ("engine", "rules", "rules.evaluate")
 _CREATE, _UPDATE, _DELETE = "create", "update", "delete"
 
 
@@ -113,7 +114,7 @@ def compile_steps(entity: Entity, model: Model) -> list[Step]:
         if chosen:
             compiled = compile_rules(entity, model, chosen)
             fills = frozenset(rule.field for rule, _ in compiled.computed)
-            steps.append(Step(stage, f"rules:{hook}", compiled.run, actions, fills))
+            steps.append(Step(stage, f"rules:{hook}", compiled.run, actions, fills, span=_SPAN))
     return steps
 
 

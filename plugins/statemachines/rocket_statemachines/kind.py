@@ -17,6 +17,7 @@ from rocket_kernel import (
     canonical_text,
 )
 from rocket_statemachines.build import load_machine, parse_machine
+from rocket_statemachines.definition_schema import STATE_MACHINE
 from rocket_statemachines.machine import Machine
 
 KIND = "state_machines"
@@ -106,4 +107,5 @@ STATE_MACHINE_KIND: MetadataKind[Machine] = MetadataKind(
     check=_check,
     uses_field=lambda machine, entity, field: "a state machine" if (entity, field) in machine.uses else None,
     entities=lambda machine: (machine.entity,),
+    schema=STATE_MACHINE,
 )

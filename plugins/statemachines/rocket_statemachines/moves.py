@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rocket_kernel import Entity, Forbidden, Model, Stage, Step, Write
+from rocket_kernel import Entity, Forbidden, Model, Stage, Step, Write, annotate, span
 from rocket_statemachines.actions import carry_out, has_late_effects, start_late_effects
 from rocket_statemachines.judge import Verdict, is_unbound, judge_creation, judge_move, state_of
 from rocket_statemachines.kind import active_machines
 from rocket_statemachines.machine import Machine
 
 RULE = "state_machine"
+_SPAN = ("engine", "state_machine", "state.transition")
 _MOST_ROUNDS = 10
 """How often machines of one record may move each other before they are taken for a circle."""
 
@@ -70,10 +71,14 @@ class Moves:
                 moved = True
                 judged[machine.field] = after
                 by_action = machine.field in set_by_actions
-                verdict = await judge_move(machine, write, before, after, by_action=by_action)
-                _report(machine, verdict, write)
-                if verdict.transition is not None:
-                    set_by_actions |= await carry_out(verdict.transition, machine.field, write)
+                with span(*_SPAN, entity=write.entity.name, record_id=str(write.key)) as noted:
+                    annotate(field=machine.field)
+                    verdict = await judge_move(machine, write, before, after, by_action=by_action)
+                    if noted is not None and verdict.problem:
+                        noted.status = "error"
+                    _report(machine, verdict, write)
+                    if verdict.transition is not None:
+                        set_by_actions |= await carry_out(verdict.transition, machine.field, write)
             if not moved:
                 return
         write.fail("State machines move each other in a circle", field=self.machines[0].field, rule=RULE)

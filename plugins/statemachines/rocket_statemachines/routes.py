@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rocket_kernel import AccessClass, NotFound, Request, Response, Route
+from rocket_statemachines.described import DIAGRAM, describe_transitions
 from rocket_statemachines.diagram import mermaid
 from rocket_statemachines.kind import KIND, NOUN, STATE_MACHINE_KIND
 from rocket_statemachines.transitions import list_transitions
@@ -25,6 +26,7 @@ ROUTES = (
         path="/api/:app/:entity/:id/_transitions",
         access=AccessClass.PERMISSION,
         handler=list_transitions,
+        operation=describe_transitions,
         confirms_caller=True,
     ),
     Route(
@@ -32,6 +34,7 @@ ROUTES = (
         path=f"/api/:app/_admin/{STATE_MACHINE_KIND.path}/:id/diagram",
         access=AccessClass.ADMIN,
         handler=show_diagram,
+        operation=DIAGRAM,
         confirms_caller=True,
     ),
 )

@@ -19,6 +19,7 @@ from rocket_kernel import (
     ValidationFailed,
     canonical_text,
 )
+from rocket_uiconfigs.described import UI_CONFIG
 
 KIND = "ui_configs"
 DEFAULT_SCOPE = "default"
@@ -117,4 +118,5 @@ UI_CONFIG_KIND: MetadataKind[UiConfig] = MetadataKind(
     check=check_ui_config,
     entities=lambda item: (item.entity,),
     on_difference="overwrite",
+    schema=UI_CONFIG,
 )

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from rocket_kernel import AccessClass, Model, Request, Response, Route, data
-from rocket_uiconfigs.model import DEFAULT_SCOPE, KIND
+from rocket_uiconfigs.described import get_operation, list_operation
+from rocket_uiconfigs.model import DEFAULT_SCOPE, KIND, UI_CONFIGS
 
 
 async def list_configs(request: Request) -> Response:
@@ -26,7 +27,21 @@ def _default_rows(model: Model) -> dict[str, Mapping[str, Any]]:
     return {item.item.entity: item.row for item in stored if item.item.scope == DEFAULT_SCOPE}
 
 
+_SIGNED_IN = AccessClass.AUTHENTICATED
+
 ROUTES = (
-    Route(method="GET", path="/api/:app/_ui/configs", access=AccessClass.AUTHENTICATED, handler=list_configs),
-    Route(method="GET", path="/api/:app/_ui/config/:entity", access=AccessClass.AUTHENTICATED, handler=get_config),
+    Route(
+        method="GET",
+        path="/api/:app/_ui/configs",
+        access=_SIGNED_IN,
+        handler=list_configs,
+        operation=list_operation(UI_CONFIGS),
+    ),
+    Route(
+        method="GET",
+        path="/api/:app/_ui/config/:entity",
+        access=_SIGNED_IN,
+        handler=get_config,
+        operation=get_operation(UI_CONFIGS),
+    ),
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -71,11 +70,6 @@ def _standard(headers: Mapping[str, str]) -> dict[str, str]:
     given = {name.lower() for name in headers}
     own = {"User-Agent": AGENT, "Accept": "*/*", "Accept-Encoding": "identity"}
     return {name: value for name, value in own.items() if name.lower() not in given}
-
-
-def new_span() -> str:
-    """A span id of W3C trace context: 16 hexadecimal digits, not all of them 0."""
-    return f"{int.from_bytes(os.urandom(8)) or 1:016x}"
 
 
 async def attempt(client: OutboundClient, shipment: Shipment) -> Outcome:

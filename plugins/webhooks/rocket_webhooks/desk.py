@@ -14,8 +14,17 @@ from datetime import timedelta
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from rocket_kernel import NOT_NULL, AppContext, AppNotFound, Registry, RocketError, Transaction, timestamp_text
-from rocket_webhooks.attempt import attempt, new_span, prepare
+from rocket_kernel import (
+    NOT_NULL,
+    AppContext,
+    AppNotFound,
+    Registry,
+    RocketError,
+    Transaction,
+    timestamp_text,
+    traced_work,
+)
+from rocket_webhooks.attempt import attempt, prepare
 from rocket_webhooks.definition import BEFORE_HOOKS
 from rocket_webhooks.kind import NAME
 from rocket_webhooks.outbox import Row
@@ -23,6 +32,7 @@ from rocket_webhooks.pace import Lane
 from rocket_webhooks.queue import claim, give_back, give_up_lane, settle
 from rocket_webhooks.retry import GONE, Outcome, Verdict, judge
 from rocket_webhooks.tables import LOGS
+from rocket_webhooks.tracing import DISPATCH, note_dispatch, span_of
 
 if TYPE_CHECKING:
     from rocket_webhooks.dispatcher import Crew
@@ -150,13 +160,18 @@ class Desk:
     async def _deliver(self, item: Claimed, lane: Lane | None) -> Claimed | None:
         """One attempt and its end; the next delivery of the lane, claimed with it."""
         crew = self.crew
-        shipment = prepare(
-            item.row, item.webhook, environ=crew.environ, env_prefix=crew.env_prefix, now=crew.now(), span=new_span()
-        )
+        row = item.row
         began = monotonic()
-        outcome = await attempt(crew.client, shipment)
+        with traced_work(self.app, *DISPATCH, trace_id=row["trace_id"], parent_span_id=row["span_id"] or None) as noted:
+            shipment = prepare(
+                row, item.webhook, environ=crew.environ, env_prefix=crew.env_prefix, now=crew.now(), span=span_of(noted)
+            )
+            outcome = await attempt(crew.client, shipment)
+            note_dispatch(noted, row, outcome)
+        took_s = monotonic() - began
+        crew.tally.took(took_s)
         if lane is not None:
-            lane.note(outcome.delivered, monotonic() - began)
+            lane.note(outcome.delivered, took_s)
         return await self._keep(item, outcome, shipment.logged, lane)
 
     async def _keep(
@@ -171,6 +186,7 @@ class Desk:
             now=self.crew.now(),
             random=self.crew.random(),
         )
+        self.crew.tally.ended(self.app.name, verdict.status)
         if verdict.status == "failed":
             logger.warning("webhook delivery %s of app %s failed: %s", item.row["id"], self.app.name, outcome.error)
         for number in range(_STORE_TRIES):

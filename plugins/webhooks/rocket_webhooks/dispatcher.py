@@ -12,6 +12,7 @@ from datetime import datetime
 from rocket_kernel import AppContext
 from rocket_webhooks.client import OutboundClient
 from rocket_webhooks.desk import Desk
+from rocket_webhooks.metrics import Tally
 
 TICK_S = 1.0
 """How often each app is looked at: retries that come due, and what was left by a process that died."""
@@ -30,6 +31,7 @@ class Crew:
     timeout_s: float
     env_prefix: str
     environ: Mapping[str, str]
+    tally: Tally = field(default_factory=Tally)
     wake_jobs: Callable[[], None] = lambda: None
     random: Callable[[], float] = random.random
     most: int = MOST_UNDER_WAY

@@ -35,6 +35,7 @@ from rocket_webhooks.outbox import (
 from rocket_webhooks.payload import body_head, body_of
 from rocket_webhooks.queue import next_in_line
 from rocket_webhooks.tables import LOGS, with_defaults, without_defaults
+from rocket_webhooks.tracing import causing_span
 
 if TYPE_CHECKING:
     from rocket_webhooks.plugin import WebhooksPlugin
@@ -158,7 +159,7 @@ async def outbox_rows(write: Write, hook: str, told: Sequence[Armed], *, lease_s
     if not matching:
         return []
     head, now = body_head(write, hook), write.run.now
-    shared = {**moment(now), "record_id": str(write.key), "trace_id": write.run.trace_id}
+    shared = {**moment(now), "record_id": str(write.key), "trace_id": write.run.trace_id, **causing_span()}
     rows: list[Row] = []
     for one, error in matching:
         id = new_id(now)

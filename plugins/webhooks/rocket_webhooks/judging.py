@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from rocket_kernel import AppContext, ExpressionError, Write, timestamp_text
-from rocket_webhooks.attempt import attempt, new_span, prepare
+from rocket_kernel import AppContext, ExpressionError, Write, span, timestamp_text
+from rocket_webhooks.attempt import attempt, prepare
 from rocket_webhooks.condition import condition_values
 from rocket_webhooks.errors import WebhookFailed, WebhookRejected
 from rocket_webhooks.kind import NAME
@@ -16,6 +17,7 @@ from rocket_webhooks.payload import body_head, body_of
 from rocket_webhooks.queue import ENDED
 from rocket_webhooks.retry import Outcome
 from rocket_webhooks.tables import DELIVERED, FAILED, LOGS
+from rocket_webhooks.tracing import DISPATCH, note_dispatch, span_of
 
 if TYPE_CHECKING:
     from rocket_webhooks.dispatcher import Crew
@@ -55,10 +57,16 @@ class Judges:
     async def call(self, row: Row, webhook: Any) -> tuple[Outcome, Row]:
         """What came of one attempt, and the column values that say what was sent."""
         crew = self.crew
-        shipment = prepare(
-            row, webhook, environ=crew.environ, env_prefix=crew.env_prefix, now=crew.now(), span=new_span()
-        )
-        return await attempt(crew.client, shipment), dict(shipment.logged)
+        began = monotonic()
+        with span(*DISPATCH) as noted:
+            shipment = prepare(
+                row, webhook, environ=crew.environ, env_prefix=crew.env_prefix, now=crew.now(), span=span_of(noted)
+            )
+            outcome = await attempt(crew.client, shipment)
+            note_dispatch(noted, row, outcome)
+        crew.tally.took(monotonic() - began)
+        crew.tally.ended(self.app.name, DELIVERED if outcome.delivered else FAILED)
+        return outcome, dict(shipment.logged)
 
     def _row(self, write: Write, one: Armed) -> Row:
         row = outbox_row(write.run.now, {**one.columns, **ENDED, "max_attempts": 1})

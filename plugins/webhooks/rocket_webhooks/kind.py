@@ -7,6 +7,7 @@ from typing import Any
 
 from rocket_kernel import MetadataKind
 from rocket_webhooks.definition import Webhook, load_webhook, parse_webhook
+from rocket_webhooks.described import WEBHOOK
 from rocket_webhooks.signing import new_secret
 from rocket_webhooks.tables import WEBHOOKS
 
@@ -39,6 +40,7 @@ def webhook_kind(env_prefix: str) -> MetadataKind[Webhook]:
         label=lambda body: f"{_shown(body, 'entity')}/{_shown(body, 'hook') or 'after_write'}",
         entities=lambda webhook: (webhook.entity,),
         hidden=("previous_secret", "previous_secret_expires_at", ORDINAL),
+        schema=WEBHOOK,
     )
 
 

@@ -16,6 +16,7 @@ from rocket_kernel import (
     parse_count,
 )
 from rocket_webhooks.definition import BEFORE_HOOKS
+from rocket_webhooks.described import RETRIED
 from rocket_webhooks.kind import NAME
 from rocket_webhooks.masking import shown_log
 from rocket_webhooks.outbox import Row
@@ -24,19 +25,6 @@ from rocket_webhooks.tables import FAILED, LOGS, RETRYING
 
 MOST_PER_PAGE = 200
 _MOST_PAGES = 10**9
-_RETRIED = (
-    "id",
-    "webhook_id",
-    "entity",
-    "hook",
-    "url",
-    "method",
-    "status",
-    "attempt",
-    "max_attempts",
-    "next_retry_at",
-    "updated_at",
-)
 _CANNOT_RETRY = "Can only retry failed or retrying webhook logs"
 
 
@@ -82,7 +70,7 @@ async def retry_log(request: Request, wake: Any) -> Response:
         await LOGS.update(tx, {"id": row["id"]}, values)
     wake(request.app.name)
     shown = {**row, **values}
-    return data({name: shown[name] for name in _RETRIED})
+    return data({name: shown[name] for name in RETRIED})
 
 
 async def found_log(session: Session, id: str, *, lock: bool = False) -> Row:

@@ -11,12 +11,15 @@ from rocket_kernel import (
     AccessClass,
     ActionType,
     AppContext,
+    AppMetric,
     Entity,
     Job,
     JobRun,
     Kernel,
     MetadataKind,
+    Metric,
     Model,
+    Operation,
     Plugin,
     Request,
     Response,
@@ -26,13 +29,14 @@ from rocket_kernel import (
     Unavailable,
     hookimpl,
 )
-from rocket_webhooks import logs, operations
+from rocket_webhooks import described, logs, operations
 from rocket_webhooks.actions import webhook_action
 from rocket_webhooks.client import OutboundClient
 from rocket_webhooks.dispatcher import LEASE_MARGIN_S, Crew, Dispatcher
 from rocket_webhooks.firing import compile_steps
 from rocket_webhooks.judging import Judges
 from rocket_webhooks.kind import webhook_kind
+from rocket_webhooks.metrics import Tally
 from rocket_webhooks.retention import EVERY_S, delete_old
 from rocket_webhooks.settings import WebhooksSettings, address_guard
 from rocket_webhooks.tables import WEBHOOK_LOGS
@@ -49,6 +53,7 @@ class WebhooksPlugin(Plugin):
     def __init__(self, settings: WebhooksSettings | None = None) -> None:
         super().__init__(settings or WebhooksSettings())
         self.guard = address_guard(self.settings)
+        self.tally = Tally()
         self.dispatcher: Dispatcher | None = None
         self.apps: dict[str, AppContext] = {}
 
@@ -76,18 +81,22 @@ class WebhooksPlugin(Plugin):
         return [Job(name="webhooks:retention", run=forget, every_s=EVERY_S, opens_apps=True)]
 
     @hookimpl
+    def register_metrics(self) -> Sequence[Metric | AppMetric]:
+        return self.tally.metrics()
+
+    @hookimpl
     def register_routes(self) -> Sequence[Route]:
         async def test(request: Request) -> Response:
             return await operations.send_test(request, self.judges(request.app.name))
 
         one, log = "/api/:app/_admin/webhooks/:id", "/api/:app/_admin/webhook-logs"
         return [
-            _route("POST", f"{one}/test", test),
-            _route("POST", f"{one}/rotate-secret", operations.rotate_secret),
-            _route("POST", f"{one}/replay", partial(operations.replay, wake=self.wake)),
-            _route("GET", log, logs.list_logs),
-            _route("GET", f"{log}/:id", logs.get_log),
-            _route("POST", f"{log}/:id/retry", partial(logs.retry_log, wake=self.wake)),
+            _route("POST", f"{one}/test", test, described.TEST),
+            _route("POST", f"{one}/rotate-secret", operations.rotate_secret, described.ROTATE),
+            _route("POST", f"{one}/replay", partial(operations.replay, wake=self.wake), described.REPLAY),
+            _route("GET", log, logs.list_logs, described.LIST_LOGS),
+            _route("GET", f"{log}/:id", logs.get_log, described.GET_LOG),
+            _route("POST", f"{log}/:id/retry", partial(logs.retry_log, wake=self.wake), described.RETRY_LOG),
         ]
 
     @hookimpl
@@ -102,6 +111,7 @@ class WebhooksPlugin(Plugin):
             timeout_s=self.settings.timeout_s,
             env_prefix=self.settings.env_prefix,
             environ=os.environ,
+            tally=self.tally,
             wake_jobs=kernel.jobs.wake,
         )
         self.dispatcher = Dispatcher(crew)
@@ -126,6 +136,7 @@ class WebhooksPlugin(Plugin):
     async def on_app_closing(self, app: AppContext) -> None:
         if self.apps.get(app.name) is app:
             del self.apps[app.name]
+        self.tally.forget(app.name)
         if self.dispatcher is not None:
             await self.dispatcher.close(app)
 
@@ -155,5 +166,5 @@ class WebhooksPlugin(Plugin):
             await desk.deliver_now(ids)
 
 
-def _route(method: str, path: str, handler: Callable[[Request], Awaitable[Response]]) -> Route:
-    return Route(method=method, path=path, access=AccessClass.ADMIN, handler=handler)
+def _route(method: str, path: str, handler: Callable[[Request], Awaitable[Response]], operation: Operation) -> Route:
+    return Route(method=method, path=path, access=AccessClass.ADMIN, handler=handler, operation=operation)

@@ -73,6 +73,7 @@ WEBHOOK_LOGS = Table(
         Column("seq", _INTEGER, nullable=False, default=0),
         Column("backoff", _TEXT, nullable=False, default="exponential"),
         Column("trace_id", _TEXT, nullable=False, default=""),
+        Column("span_id", _TEXT, nullable=False, default=""),  # of the span that caused it, where there was one
         Column("record_id", _TEXT, nullable=False, default=""),
         Column("is_test", _BOOLEAN, nullable=False, default=False),
         Column("headers", _DOCUMENT),  # of an action: as defined, with templates

@@ -9,6 +9,7 @@ from typing import Any
 from rocket_kernel import Change, Conflict, MetadataKind, Model, Stored, canonical_text, timestamp_text
 from rocket_workflows.cron import Cron
 from rocket_workflows.definition import RECORD_TRIGGERS, Workflow
+from rocket_workflows.definition_schema import WORKFLOW
 from rocket_workflows.parse import DEFINITION, load_workflow, parse_workflow
 from rocket_workflows.refusal import shown
 from rocket_workflows.tables import SCHEDULE_ROWS, VERSION_ROWS, WORKFLOWS
@@ -105,4 +106,5 @@ WORKFLOW_KIND: MetadataKind[Workflow] = MetadataKind(
     check=_check,
     entities=_entities,
     orphaned=_orphaned,
+    schema=WORKFLOW,
 )

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from rocket_kernel import (
+    AppMetric,
     Call,
     Entity,
     Event,
@@ -28,6 +29,7 @@ from rocket_workflows.delivery import delivery_ended
 from rocket_workflows.effects import DELIVERED
 from rocket_workflows.engine import Engine
 from rocket_workflows.kind import WORKFLOW_KIND
+from rocket_workflows.metrics import METRICS
 from rocket_workflows.routes import make_routes
 from rocket_workflows.settings import WorkflowSettings
 from rocket_workflows.starting import Starter
@@ -61,6 +63,10 @@ class WorkflowsPlugin(Plugin):
     @hookimpl
     def register_routes(self) -> Sequence[Route]:
         return make_routes(self.starter, self.settings, self.wake)
+
+    @hookimpl
+    def register_metrics(self) -> Sequence[AppMetric]:
+        return METRICS
 
     @hookimpl
     def register_jobs(self) -> Sequence[Job]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -10,15 +10,19 @@ from uuid import UUID
 from rocket_kernel import (
     AccessClass,
     NotFound,
+    Operation,
     Registry,
     Request,
     Response,
     Route,
     Session,
     Transaction,
+    annotate,
     data,
     json_response,
+    span,
 )
+from rocket_workflows import described
 from rocket_workflows.administering import cancel, retry
 from rocket_workflows.deciding import Decision, decide, read_comment, read_step
 from rocket_workflows.definition import Workflow
@@ -32,6 +36,8 @@ from rocket_workflows.starting import Starter
 from rocket_workflows.tables import INSTANCE_ROWS
 from rocket_workflows.triggers import Wake
 from rocket_workflows.versions import definition_of
+
+Handler = Callable[[Request], Awaitable[Response]]
 
 
 def instance_not_found(id: str) -> NotFound:
@@ -108,10 +114,12 @@ class Endpoints:
         return _text(workflow_diagram(stored.item, None))
 
     async def approve(self, request: Request) -> Response:
-        return await self._decide(request, "approved")
+        with span("workflow", "handler", "workflow.approve"):
+            return await self._decide(request, "approved")
 
     async def reject(self, request: Request) -> Response:
-        return await self._decide(request, "rejected")
+        with span("workflow", "handler", "workflow.reject"):
+            return await self._decide(request, "rejected")
 
     async def _decide(self, request: Request, decision: Decision) -> Response:
         comment, step = read_comment(request.body), read_step(request.body)
@@ -128,6 +136,7 @@ class Endpoints:
                 step=step,
                 max_steps=self.settings.max_steps,
             )
+        annotate(workflow=decided["workflow_name"], instance_id=decided["id"])
         self.wake(request.app.name)
         return data(shown_instance(decided))
 
@@ -155,18 +164,24 @@ def make_routes(starter: Starter, settings: WorkflowSettings, wake: Wake) -> Seq
     every, one = "/api/:app/_workflows", "/api/:app/_workflows/:id"
     signed_in, admin = AccessClass.AUTHENTICATED, AccessClass.ADMIN
     return [
-        Route(method="GET", path=every, access=admin, handler=it.list_instances),
-        Route(method="POST", path=every, access=signed_in, handler=it.start),
-        Route(method="GET", path=f"{every}/pending", access=signed_in, handler=it.pending),
-        Route(method="GET", path=one, access=signed_in, handler=it.get),
-        Route(method="DELETE", path=one, access=admin, handler=it.delete),
-        Route(method="GET", path=f"{one}/diagram", access=signed_in, handler=it.diagram),
-        Route(method="POST", path=f"{one}/approve", access=signed_in, handler=it.approve),
-        Route(method="POST", path=f"{one}/reject", access=signed_in, handler=it.reject),
-        Route(method="POST", path=f"{one}/retry", access=admin, handler=it.retry),
-        Route(method="POST", path=f"{one}/cancel", access=admin, handler=it.cancel),
-        Route(method="GET", path="/api/:app/_admin/workflows/:id/diagram", access=admin, handler=it.definition_diagram),
+        _route("GET", every, admin, it.list_instances, described.LIST),
+        _route("POST", every, signed_in, it.start, described.START),
+        _route("GET", f"{every}/pending", signed_in, it.pending, described.PENDING),
+        _route("GET", one, signed_in, it.get, described.GET),
+        _route("DELETE", one, admin, it.delete, described.REMOVE),
+        _route("GET", f"{one}/diagram", signed_in, it.diagram, described.DIAGRAM),
+        _route("POST", f"{one}/approve", signed_in, it.approve, described.APPROVE),
+        _route("POST", f"{one}/reject", signed_in, it.reject, described.REJECT),
+        _route("POST", f"{one}/retry", admin, it.retry, described.RETRY),
+        _route("POST", f"{one}/cancel", admin, it.cancel, described.CANCEL),
+        _route(
+            "GET", "/api/:app/_admin/workflows/:id/diagram", admin, it.definition_diagram, described.DEFINITION_DIAGRAM
+        ),
     ]
+
+
+def _route(method: str, path: str, access: AccessClass, handler: Handler, operation: Operation) -> Route:
+    return Route(method=method, path=path, access=access, handler=handler, operation=operation)
 
 
 def _visible(row: dict[str, Any], request: Request) -> dict[str, Any]:

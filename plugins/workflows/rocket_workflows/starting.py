@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rocket_kernel import Actor, Call, Cause, Registry, Stored, Transaction
+from rocket_kernel import Actor, Call, Cause, Registry, Stored, Transaction, annotate, span
 from rocket_workflows.assigning import arrive
 from rocket_workflows.context import Occasion
 from rocket_workflows.definition import Workflow
@@ -25,6 +25,14 @@ class Starter:
         self, tx: Transaction, registry: Registry, stored: Stored[Workflow], occasion: Occasion, call: Call
     ) -> dict[str, Any]:
         """The row of the new instance. Its steps are for the workers."""
+        with span("workflow", "engine", "workflow.trigger", entity=occasion.entity, record_id=occasion.record_id):
+            row = await self._start(tx, registry, stored, occasion, call)
+            annotate(workflow=row["workflow_name"], instance_id=row["id"])
+        return row
+
+    async def _start(
+        self, tx: Transaction, registry: Registry, stored: Stored[Workflow], occasion: Occasion, call: Call
+    ) -> dict[str, Any]:
         row = new_instance(stored, occasion, call)
         first = stored.item.steps[stored.item.first]
         if row["depth"] > self.max_chain_depth:

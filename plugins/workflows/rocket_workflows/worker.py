@@ -16,7 +16,9 @@ from rocket_kernel import (
     Session,
     Transaction,
     Unavailable,
+    annotate,
     json_values,
+    traced_work,
     truthy,
 )
 from rocket_workflows.assigning import arrive
@@ -60,7 +62,7 @@ class Worker:
                 if stopping():
                     await self.leases.give_back(claim)
                     return
-                await self._step(claim)
+                await self._advance(claim)
         except (LostClaim, AppNotFound):
             return
         except RocketError as error:
@@ -68,6 +70,14 @@ class Worker:
             logger.warning("workflow instance %s waits: %s", claim.id, error.message)
         except Exception:
             logger.exception("workflow instance %s could not go on", claim.id)
+
+    async def _advance(self, claim: Claim) -> None:
+        """One step, in the trace of the instance, which bears its id."""
+        row = claim.row
+        about = {"entity": row["entity"], "record_id": row["record_id"], "trace_id": str(row["id"])}
+        with traced_work(claim.app, "workflow", "engine", "workflow.advance", **about):
+            annotate(workflow=row["workflow_name"], step=row["current_step"])
+            await self._step(claim)
 
     async def _step(self, claim: Claim) -> None:
         async with claim.app.reading() as (session, registry):

@@ -83,6 +83,14 @@ class Dialect(ABC):
         return None
 
     @abstractmethod
+    def part(self, expression: str, name: str) -> str:
+        """The member of a stored JSON object as a binary float; NULL unless it is a whole number of at most 16 digits."""
+
+    def number(self, placeholder: str) -> str:
+        """A parameter, a float, in arithmetic."""
+        return placeholder
+
+    @abstractmethod
     def member_of(self, expression: str, placeholder: str, type: ColumnType) -> str:
         """`expression` (already `comparable`) is one of the values of the single list parameter."""
 
@@ -139,7 +147,9 @@ class Dialect(ABC):
         """Move the counter past the largest key, so that given keys are never handed out again."""
 
     def create_index(self, table: Table, index: Index) -> str:
-        terms = (self.comparable(self.quote(name), table.column(name).type) for name in index.columns)
+        terms = [self.comparable(self.quote(name), table.column(name).type) for name in index.columns]
+        if index.part is not None:
+            terms = [f"({self.part(self.quote(name), index.part)})" for name in index.columns]
         kind = "UNIQUE INDEX" if index.unique else "INDEX"
         text = f"CREATE {kind} {self.quote(index.name)} ON {self.quote(table.name)} ({', '.join(terms)})"
         if index.present_only:
@@ -150,6 +160,10 @@ class Dialect(ABC):
         return f"DROP INDEX {self.quote(name)}"
 
     # Looking
+
+    @abstractmethod
+    def explained(self, text: str) -> str:
+        """A statement whose rows tell, in their last column, how the database would find the rows of another."""
 
     @abstractmethod
     def describe_columns(self, table: str) -> tuple[str, Sequence[object]]:

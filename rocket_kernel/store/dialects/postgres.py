@@ -89,6 +89,15 @@ class PostgresDialect(Dialect):
         # The cast tells the type of a parameter, and costs a column nothing.
         return expression if type.member is None else f"(({expression})::jsonb ->> {quoted_text(type.member)})"
 
+    def part(self, expression: str, name: str) -> str:
+        member = quoted_text(name)
+        digits = f"({expression} ->> {member}) ~ '^-?[0-9]{{1,16}}$'"
+        whole = f"jsonb_typeof({expression} -> {member}) = 'number' AND {digits}"
+        return f"CASE WHEN {whole} THEN ({expression} ->> {member})::float8 END"
+
+    def number(self, placeholder: str) -> str:
+        return f"{placeholder}::float8"
+
     def member_of(self, expression: str, placeholder: str, type: ColumnType) -> str:
         kept_as = Storage.TEXT if type.member is not None else type.storage
         element, _, _ = _TYPES[kept_as].partition(" COLLATE")
@@ -146,6 +155,9 @@ class PostgresDialect(Dialect):
         counter = f"(SELECT {sequence} AS name) s, ({top}) m"
         ahead = "m.top > coalesce(pg_sequence_last_value(s.name), 0)"
         return [f"SELECT setval(s.name, m.top) FROM {counter} WHERE {ahead}"]
+
+    def explained(self, text: str) -> str:
+        return f"EXPLAIN {text}"
 
     def describe_columns(self, table: str) -> tuple[str, Sequence[object]]:
         return postgres_schema.COLUMNS, (table,)

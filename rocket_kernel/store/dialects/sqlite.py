@@ -26,6 +26,7 @@ from rocket_kernel.store.dialects.base import (
     referenced,
 )
 from rocket_kernel.store.existing import ExistingColumn, ExistingTable
+from rocket_kernel.store.formulas import LARGEST_PART
 
 DECIMAL_KEY = "rocket_decimal_key"
 LOWER = "rocket_lower"
@@ -69,6 +70,12 @@ class SqliteDialect(Dialect):
         if type.member is not None:
             return f"json_extract({expression}, {quoted_text(f'$.{type.member}')})"
         return f"{DECIMAL_KEY}({expression})" if type.storage is Storage.DECIMAL else expression
+
+    def part(self, expression: str, name: str) -> str:
+        path = quoted_text(f"$.{name}")
+        number = f"json_extract({expression}, {path})"
+        whole = f"json_type({expression}, {path}) = 'integer' AND {number} BETWEEN -{LARGEST_PART} AND {LARGEST_PART}"
+        return f"CASE WHEN {whole} THEN CAST({number} AS REAL) END"
 
     def scaled(self, expression: str, type: ColumnType) -> str | None:
         if type.storage is Storage.DECIMAL and type.precision is not None:
@@ -136,6 +143,9 @@ class SqliteDialect(Dialect):
 
     def advance_identity(self, table: str, column: str) -> list[str]:
         return []
+
+    def explained(self, text: str) -> str:
+        return f"EXPLAIN QUERY PLAN {text}"
 
     def describe_columns(self, table: str) -> tuple[str, Sequence[object]]:
         return sqlite_schema.COLUMNS, (table, table)

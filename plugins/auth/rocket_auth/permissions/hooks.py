@@ -10,7 +10,7 @@ from rocket_auth.permissions.model import PERMISSION_KIND
 from rocket_auth.permissions.reading import ReadRules
 from rocket_auth.permissions.rules import RuleBook, compile_rules
 from rocket_auth.permissions.writing import WriteRules
-from rocket_kernel import Entity, MetadataKind, MetadataPolicy, Model, ReadPolicy, Step, hookimpl
+from rocket_kernel import Entity, MetadataKind, MetadataPolicy, Model, ReadPolicy, Step, WritePolicy, hookimpl
 
 
 class PermissionHooks:
@@ -29,6 +29,10 @@ class PermissionHooks:
     @hookimpl
     def compile_write_steps(self, entity: Entity, model: Model) -> Sequence[Step]:
         return WriteRules(self._rules(model).entities[entity.name]).steps()
+
+    @hookimpl
+    def compile_write_policy(self, entity: Entity, model: Model) -> WritePolicy | None:
+        return WriteRules(self._rules(model).entities[entity.name])
 
     @hookimpl
     def compile_metadata_policy(self, model: Model) -> MetadataPolicy | None:

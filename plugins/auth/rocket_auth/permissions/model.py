@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rocket_auth.described import PERMISSION
 from rocket_auth.permissions.conditions import compile_condition, refused, shown
 from rocket_auth.permissions.fields import compile_fields
 from rocket_kernel import (
@@ -146,4 +147,5 @@ PERMISSION_KIND: MetadataKind[Permission] = MetadataKind(
     export=lambda permission: permission.row,
     label=_label,
     entities=lambda permission: (permission.entity,),
+    schema=PERMISSION,
 )

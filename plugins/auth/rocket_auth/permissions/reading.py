@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rocket_auth.permissions.memory import Memory
-from rocket_auth.permissions.rules import Grant, Rules, union
-from rocket_kernel import NEVER, Actor, AllOf, AnyOf, Entity, Filter, ReadGrant
+from rocket_auth.permissions.rules import CHECK, Grant, Rules, union
+from rocket_kernel import NEVER, Actor, AllOf, AnyOf, Entity, Filter, ReadGrant, span
 
 _OPEN = ReadGrant()
 _MAX_COMPARISONS = 500
@@ -28,6 +28,10 @@ class ReadRules:
 
     def grant(self, actor: Actor) -> ReadGrant:
         """Raises Forbidden."""
+        with span(*CHECK, entity=self.entity.name):
+            return self._grant(actor)
+
+    def _grant(self, actor: Actor) -> ReadGrant:
         if actor.is_admin:
             return _OPEN
         key = self.rules.key(actor)
@@ -39,10 +43,12 @@ class ReadRules:
         condition = _alternatives(grants)
         if _comparisons(condition) > _MAX_COMPARISONS:
             raise self.rules.refusal()
+        unnameable = _hidden_by_some(grants, fields) - {self.entity.primary_key.field}
         return ReadGrant(
             condition=condition,
-            unnameable=_hidden_by_some(grants, fields) - {self.entity.primary_key.field},
+            unnameable=unnameable,
             visible=_projection(grants, fields),
+            sometimes=unnameable & _shown_by_some(grants, fields),
         )
 
 
@@ -65,6 +71,11 @@ def _comparisons(condition: Filter | None) -> int:
 def _hidden_by_some(grants: Sequence[Grant], fields: frozenset[str]) -> frozenset[str]:
     """Whether such a field is shown depends on the record, so nothing may be asked about it."""
     return frozenset().union(*(fields - grant.fields for grant in grants if grant.fields is not None))
+
+
+def _shown_by_some(grants: Sequence[Grant], fields: frozenset[str]) -> frozenset[str]:
+    allowed = union(grant for grant in grants if grant.condition != NEVER)
+    return fields if allowed is None else allowed
 
 
 def _projection(grants: Sequence[Grant], fields: frozenset[str]) -> Projection | None:

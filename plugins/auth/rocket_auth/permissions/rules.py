@@ -12,6 +12,9 @@ from rocket_auth.permissions.memory import Memory
 from rocket_auth.permissions.model import ACTIONS, PERMISSIONS, Permission
 from rocket_kernel import NEVER, Actor, AllOf, Entity, Filter, Forbidden, Model, ValidationFailed, holds
 
+CHECK = ("auth", "permissions", "permission.check")
+"""The span of every question that permissions answer."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rule:

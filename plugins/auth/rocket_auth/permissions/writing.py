@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from rocket_auth.permissions.rules import Grant, Rules, union
-from rocket_kernel import NotFound, Stage, Step, Write
+from rocket_auth.permissions.rules import CHECK, Grant, Rules, union
+from rocket_kernel import NEVER, Actor, NotFound, Stage, Step, Write, WriteGrant
 
 _GRANTS = "auth:grants"
 _CREATE = frozenset({"create"})
 _OF_STORED_ROWS = frozenset({"update", "delete"})
 _ALL = _CREATE | _OF_STORED_ROWS
+_OPEN = WriteGrant()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,10 +24,20 @@ class WriteRules:
 
     def steps(self) -> list[Step]:
         return [
-            Step(Stage.AUTHORIZE, "auth:permission:role", self.require_role, _ALL),
-            Step(Stage.LOAD, "auth:permission:row", self.require_row, _OF_STORED_ROWS),
-            Step(Stage.POLICY, "auth:permission:record", self.require_record, _CREATE),
+            Step(Stage.AUTHORIZE, "auth:permission:role", self.require_role, _ALL, span=CHECK),
+            Step(Stage.LOAD, "auth:permission:row", self.require_row, _OF_STORED_ROWS, span=CHECK),
+            Step(Stage.POLICY, "auth:permission:record", self.require_record, _CREATE, span=CHECK),
         ]
+
+    def grant(self, actor: Actor, action: str) -> WriteGrant:
+        """What the steps will let pass for some record. Raises Forbidden."""
+        if actor.is_admin:
+            return _OPEN
+        rules = self.rules[action]
+        possible = [grant for grant in rules.grants(actor) if grant.condition != NEVER]
+        if not possible:
+            raise rules.refusal()
+        return WriteGrant(union(possible))
 
     async def require_role(self, write: Write) -> None:
         """Some rule must name a role of the caller."""

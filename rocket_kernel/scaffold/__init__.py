@@ -1,0 +1,1 @@
+"""What `rocket plugin new` writes: the names of a new plugin, its files, and how they come into being."""

@@ -1,0 +1,194 @@
+"""`register_answer_observers`: how every request ended, whichever door it came through."""
+
+import asyncio
+import logging
+from typing import Any
+
+import pytest
+
+from rocket_kernel import AccessClass, Plugin, Response, Route, create_app, hookimpl
+from rocket_kernel.http.answered import CLIENT_GONE, CountingSend
+from rocket_kernel.testing import entity
+
+DOORS = [True, False]
+"""Through the data lane, and through Quart."""
+
+
+class Watcher(Plugin):
+    name = "watcher"
+
+    def __init__(self, settings: Any = None) -> None:
+        super().__init__(settings)
+        self.seen: list[tuple[Any, ...]] = []
+
+    @hookimpl
+    def register_answer_observers(self):
+        return [self.observe]
+
+    @hookimpl
+    def register_routes(self):
+        return [Route(method="GET", path="/api/:app/_drip", access=AccessClass.PUBLIC, handler=drip)]
+
+    @hookimpl
+    async def on_request(self, request):
+        if "x-drip" in request.headers:
+            return await drip(request)
+        return None
+
+    def observe(self, request, status, sent, seconds):
+        route = None if request.route is None else request.route.path
+        app = request.app.name if request.in_app else None
+        self.seen.append((request.method, request.head, route, app, status, sent))
+        assert 0 < seconds < 60
+
+
+async def drip(_request):
+    async def drops():
+        for _ in range(3):
+            yield b"drop"
+
+    return Response(200, drops(), {"Content-Type": "text/plain"})
+
+
+async def ask(app, method, path, *, headers=(), body=b"", whole=True):
+    """One request as a server makes it; what was sent back."""
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": method,
+        "scheme": "http",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "root_path": "",
+        "headers": [(b"host", b"x"), (b"content-type", b"application/json"), *headers],
+        "client": ("127.0.0.1", 4),
+        "server": ("x", 80),
+    }
+    messages: list[Any] = [{"type": "http.request", "body": body, "more_body": not whole}]
+    sent, answered = [], asyncio.Event()
+
+    async def receive():
+        if messages:
+            return messages.pop()
+        if whole:
+            await answered.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message):
+        sent.append(message)
+        if not message.get("more_body", False) and message["type"] == "http.response.body":
+            answered.set()
+
+    await app(scope, receive, send)
+    return sent
+
+
+def body_of(sent):
+    return b"".join(message.get("body", b"") for message in sent)
+
+
+@pytest.fixture
+async def watched(start_kernel):
+    running = await start_kernel([Watcher])
+    client = await running.client.app("shop")
+    await client.define(entity("book", title="string!"))
+    plugin = running.kernel.parts.plugins.find("watcher")
+    plugin.seen.clear()
+    return running, plugin
+
+
+@pytest.mark.parametrize("lane", DOORS)
+async def test_status_length_and_route_of_every_answer(watched, lane):
+    running, plugin = watched
+    app = create_app(running.kernel, lane=lane)
+    listed = body_of(await ask(app, "GET", "/api/shop/book"))
+    missing = body_of(await ask(app, "GET", "/api/shop/book/nobody"))
+    refused = body_of(await ask(app, "POST", "/api/shop/book", body=b"{"))
+    nowhere = body_of(await ask(app, "GET", "/api/elsewhere/book"))
+    assert plugin.seen == [
+        ("GET", False, "/api/:app/:entity", "shop", 200, len(listed)),
+        ("GET", False, "/api/:app/:entity/:id", "shop", 404, len(missing)),
+        ("POST", False, "/api/:app/:entity", None, 400, len(refused)),
+        ("GET", False, "/api/:app/:entity", None, 404, len(nowhere)),
+    ]
+    assert all(length > 10 for *_, length in plugin.seen)
+
+
+async def test_what_only_quart_answers(watched):
+    running, plugin = watched
+    app = running.quart
+    unmatched = body_of(await ask(app, "GET", "/no/such/path/anywhere/at/all"))
+    await ask(app, "HEAD", "/health")
+    await ask(app, "OPTIONS", "/api/shop/book")
+    strange = body_of(await ask(app, "BREW", "/health"))
+    assert plugin.seen == [
+        ("GET", False, None, None, 404, len(unmatched)),
+        ("GET", True, "/health", None, 200, 0),
+        ("OPTIONS", False, None, None, 204, 0),
+        ("BREW", False, None, None, 405, len(strange)),
+    ]
+
+
+@pytest.mark.parametrize("lane", DOORS)
+async def test_bodies_that_come_in_pieces_are_counted(watched, lane):
+    running, plugin = watched
+    app = create_app(running.kernel, lane=lane)
+    await ask(app, "GET", "/api/shop/_drip")
+    await ask(app, "GET", "/api/shop/book", headers=[(b"x-drip", b"1")])
+    assert [(route, status, sent) for _, _, route, _, status, sent in plugin.seen] == [
+        ("/api/:app/_drip", 200, 12),
+        ("/api/:app/:entity", 200, 12),
+    ]
+
+
+@pytest.mark.parametrize("lane", DOORS)
+async def test_a_client_that_goes_away_is_noticed(watched, lane):
+    running, plugin = watched
+    app = create_app(running.kernel, lane=lane)
+    assert await ask(app, "POST", "/api/shop/book", body=b'{"title"', whole=False) == []
+    assert [(route, status, sent) for _, _, route, _, status, sent in plugin.seen] == [
+        ("/api/:app/:entity", CLIENT_GONE, 0)
+    ]
+
+
+@pytest.mark.parametrize("lane", DOORS)
+async def test_an_observer_that_fails_harms_nobody(start_kernel, caplog, lane):
+    class Clumsy(Watcher):
+        name = "clumsy"
+
+        @hookimpl
+        def register_answer_observers(self):
+            return [self.stumble, self.observe]
+
+        def stumble(self, request, status, sent, seconds):
+            raise SystemExit("nobody asked for that")
+
+    running = await start_kernel([Clumsy])
+    sent = await ask(create_app(running.kernel, lane=lane), "GET", "/api/nowhere/book")
+    assert sent[0]["status"] == 404
+    assert [status for *_, status, _ in running.kernel.parts.plugins.find("clumsy").seen] == [404]
+    errors = [record.message for record in caplog.records if record.levelno >= logging.ERROR]
+    assert [message.partition(",")[0] for message in errors] == ["an observer of answers failed"]
+
+
+async def test_the_routes_of_a_host_are_none_of_the_kernels_requests(watched):
+    running, plugin = watched
+
+    @running.quart.get("/own")
+    async def own():
+        return "own"
+
+    assert (await running.client.get("/own")).text == "own"
+    assert plugin.seen == []
+
+
+@pytest.mark.parametrize("lane", DOORS)
+async def test_without_observers_nothing_is_put_between(start_kernel, lane, monkeypatch):
+    monkeypatch.setattr(CountingSend, "__init__", None)
+    running = await start_kernel()
+    assert running.kernel.answer_observers == ()
+    app = create_app(running.kernel, lane=lane)
+    assert (await ask(app, "GET", "/api/nowhere/book"))[0]["status"] == 404
+    assert (await ask(app, "GET", "/health"))[0]["status"] == 200
