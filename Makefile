@@ -9,7 +9,7 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint const
 # Tests start many processes, which start in two thirds of the time when the code has been compiled once.
 PYTEST := PYTHONDONTWRITEBYTECODE= PYTHONPYCACHEPREFIX=$(CURDIR)/.venv/pycache $(BIN)/pytest
 
-.PHONY: serve install test torture plugin lint bench wheels clean
+.PHONY: serve install test torture plugin lint surface docs bench wheels clean
 
 serve: install  ## make serve ARGS="--port 9000"
 	$(BIN)/rocket serve $(ARGS)
@@ -32,6 +32,12 @@ plugin: install  ## make plugin NAME=rules
 lint: install
 	$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/lint-imports
 	MYPYPATH=$(subst $(EMPTY) ,:,$(PLUGINS) $(EXAMPLES)) $(BIN)/mypy $(addprefix -p ,$(PACKAGES) bench)
+
+surface: install  ## make surface ARGS=--release
+	$(BIN)/python tests/public/surface.py $(ARGS)
+
+docs: install  ## build/docs/index.html
+	$(BIN)/python docs/site build/docs
 
 bench: .venv/bench  ## make bench ARGS="--only get --rounds 1"
 	$(BIN)/python -m bench $(ARGS)

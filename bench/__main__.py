@@ -43,6 +43,7 @@ _DISTURBED = 0.1
 @click.option("--rules", is_flag=True, help="Instead: what ten rules cost a create, and an expression by itself.")
 @click.option("--webhooks", is_flag=True, help="Instead: what webhooks cost a write, and a silent receiver the others.")
 @click.option("--workflows", is_flag=True, help="Instead: what a workflow costs the write that starts it.")
+@click.option("--instrumentation", is_flag=True, help="Instead: what noting and storing every request costs.")
 @click.option("--costs", is_flag=True, help="Instead: where the time of a get, a list and a create goes.")
 def main(
     seconds: float,
@@ -61,10 +62,11 @@ def main(
     rules: bool,
     webhooks: bool,
     workflows: bool,
+    instrumentation: bool,
     costs: bool,
 ) -> None:
     """Compare Rocket with PocketBase, side by side, on the same rows."""
-    if postgres or plugins or auth or rules or webhooks or workflows or costs:
+    if postgres or plugins or auth or rules or webhooks or workflows or instrumentation or costs:
         with urgent(nice):
             _inside(
                 seconds,
@@ -76,6 +78,7 @@ def main(
                 rules=rules,
                 webhooks=webhooks,
                 workflows=workflows,
+                instrumentation=instrumentation,
                 costs=costs,
             )
         return
@@ -136,9 +139,10 @@ def _inside(
     rules: bool,
     webhooks: bool,
     workflows: bool,
+    instrumentation: bool,
     costs: bool,
 ) -> None:
-    """The parts that need neither wrk nor PocketBase. Imported late: each brings libraries of its own."""
+    """The parts that do without PocketBase, most of them without wrk too. Imported late: each brings libraries of its own."""
     with _workplace() as folder:
         if postgres:
             from bench.postgres_part import run_postgres
@@ -166,6 +170,10 @@ def _inside(
             from bench.workflows_part import run_workflows
 
             run_workflows(folder, OUT, seconds=seconds, rounds=rounds)
+        if instrumentation:
+            from bench.instrumentation_part import run_instrumentation
+
+            run_instrumentation(folder, OUT, seconds=seconds, rounds=rounds, connections=connections)
         if costs:
             from bench.costs import run_costs
 

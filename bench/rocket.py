@@ -36,6 +36,7 @@ class Rocket:
     name: str = "rocket"
     title: str = "Rocket"
     server: str = "auto"
+    plugins: tuple[str, ...] = ()
 
     def version(self) -> str:
         return f"{__version__} on {choose_server(self.server)}"
@@ -53,7 +54,7 @@ class Rocket:
         rocket = str(Path(sys.executable).with_name("rocket"))
         command = [rocket, "serve", "--port", str(port), "--data-dir", str(folder), "--server", self.server]
         with running(
-            command, address=f"127.0.0.1:{port}", health="/health", core=core, folder=folder, environ=_environ()
+            command, address=f"127.0.0.1:{port}", health="/health", core=core, folder=folder, environ=_environ(self.plugins)
         ) as server:
             yield server
 
@@ -156,10 +157,10 @@ def _filter(category: str, price: float) -> str:
     return urlencode({"filter[category]": category, "filter[price.gte]": price, "sort": "-price", "per_page": PER_PAGE})
 
 
-def _environ() -> dict[str, str]:
-    """This process's, without settings of Rocket's; the kernel alone, whatever plugins are installed."""
+def _environ(plugins: Sequence[str] = ()) -> dict[str, str]:
+    """This process's, without settings of Rocket's; only these plugins, whatever others are installed."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("ROCKET_")}
-    return {**kept, "ROCKET_PLUGINS__ENABLED": "[]"}
+    return {**kept, "ROCKET_PLUGINS__ENABLED": f"[{', '.join(plugins)}]"}
 
 
 async def _settings(config: Config) -> Mapping[str, str]:

@@ -104,7 +104,9 @@ if TYPE_CHECKING:
     from rocket_kernel.metadata.kinds import Stored as Stored
     from rocket_kernel.metadata.masking import MASK as MASK
     from rocket_kernel.metadata.masking import masked_change as masked_change
+    from rocket_kernel.metadata.masking import masked_members as masked_members
     from rocket_kernel.metadata.masking import masked_record as masked_record
+    from rocket_kernel.metadata.masking import sensitive_names as sensitive_names
     from rocket_kernel.metadata.model import Model as Model
     from rocket_kernel.metadata.registry import Registry as Registry
     from rocket_kernel.metadata.relation import Relation as Relation
@@ -290,7 +292,9 @@ _ROOMS = {
     "Stored": "metadata.kinds",
     "MASK": "metadata.masking",
     "masked_change": "metadata.masking",
+    "masked_members": "metadata.masking",
     "masked_record": "metadata.masking",
+    "sensitive_names": "metadata.masking",
     "Model": "metadata.model",
     "Registry": "metadata.registry",
     "Relation": "metadata.relation",

@@ -50,6 +50,9 @@ class ActionStart:
     """As it stands in the metadata."""
     body: Mapping[str, Any]
     """What is to be sent, as JSON values."""
+    sensitive: frozenset[str] = frozenset()
+    """Members of the body, at any depth, that hold values of sensitive fields, beside those that are named like a
+    sensitive field of `entity`: logs of what was sent mask them."""
     entity: str
     record_id: str
     hook: str

@@ -7,8 +7,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from rocket_kernel.metadata.masking import masked_members, sensitive_names
+
 if TYPE_CHECKING:
     from rocket_kernel.call import Call
+    from rocket_kernel.metadata.model import Model
     from rocket_kernel.metadata.registry import Registry
     from rocket_kernel.store.protocol import Transaction
     from rocket_kernel.write.context import WriteRun
@@ -27,10 +30,17 @@ class Event:
     """The record it is about, "" for none."""
     payload: Mapping[str, Any] = field(default_factory=dict)
     """What the sender says of it, as JSON values: not to be changed."""
+    sensitive: frozenset[str] = frozenset()
+    """Members of the payload, at any depth, that hold values of sensitive fields: whoever shows the payload masks them."""
     source: str = "app"
     component: str = "engine"
     id: str = field(default_factory=_new_id)
     """UUID text, so that whoever sends an event can find what was stored of it."""
+
+    def shown_payload(self, model: Model) -> dict[str, Any]:
+        """The payload as it may be shown and logged: also members named like sensitive fields of its entity are masked."""
+        names = self.sensitive | sensitive_names(model.entities.get(self.entity))
+        return dict(masked_members(self.payload, names))
 
 
 async def emit_event(

@@ -66,7 +66,7 @@ def register_field_types() -> Sequence[FieldType]:  # type: ignore[empty-body]
 
 
 @hookspec
-def register_entity_properties() -> Sequence[str]:
+def register_entity_properties() -> Sequence[str]:  # type: ignore[empty-body]
     """Return names of entity properties that this plugin gives their meaning, such as `audit`.
 
     They are those that the kernel leaves to plugins: a definition that sets one which no plugin names is refused. Called

@@ -12,5 +12,8 @@ def is_asked_for(error: BaseException) -> bool:
     """Whether it is a cancellation of the current task itself: whoever asked for that must see it."""
     if not isinstance(error, asyncio.CancelledError):
         return False
-    task = asyncio.current_task()
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:  # no event loop runs, so nobody can have asked
+        return False
     return task is None or task.cancelling() > 0

@@ -11,7 +11,7 @@ import logging
 import os
 import re
 from collections.abc import Sequence
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -21,6 +21,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from rocket_kernel.clock import Clock, timestamp_text
+from rocket_kernel.stray import STRAY
 
 if TYPE_CHECKING:
     from rocket_kernel.apps.context import AppContext
@@ -51,25 +52,14 @@ class SpanSink(Protocol):
 class Trace:
     """What the spans of one request or job share."""
 
-    __slots__ = (
-        "app",
-        "began",
-        "clock_base",
-        "closed",
-        "id_base",
-        "left_out",
-        "route",
-        "sinks",
-        "spans",
-        "trace_id",
-        "user_id",
-    )
+    __slots__ = ("app", "began", "clock_base", "closed", "left_out", "route", "sinks", "spans", "trace_id", "user_id")
 
-    def __init__(self, trace_id: str, sinks: tuple[SpanSink, ...], base: datetime) -> None:
+    def __init__(self, trace_id: str, sinks: tuple[SpanSink, ...], clock_base: datetime) -> None:
         self.trace_id = trace_id
         """UUID text."""
         self.sinks = sinks
         self.spans: list[Span] = []
+        """As far as they have begun; empty once it has ended, so that what a listener lets go of is gone at once."""
         self.left_out = 0
         """How many spans were not kept, see `MAX_SPANS`."""
         self.closed = False
@@ -79,9 +69,15 @@ class Trace:
         """Of the caller, once it is known."""
         self.route: str | None = None
         """The pattern of the route that answers, such as `/api/:app/:entity`; None for jobs and unknown paths."""
-        self.clock_base = base
-        self.began = _now()
-        self.id_base = _id_base(base)
+        self.clock_base = clock_base
+        """When it began."""
+        self.began = 0.0
+        """The reading of `perf_counter` at that time."""
+
+    @property
+    def id_prefix(self) -> str:
+        """What the ids of all its spans begin with; their numbers follow, in twelve hexadecimal digits."""
+        return _instant_digits(self.clock_base) + _process
 
 
 class Span:
@@ -91,21 +87,24 @@ class Span:
         "_began",
         "_id",
         "_metadata",
-        "_number",
-        "_parent",
+        "_outer",
         "_parent_id",
         "_rows",
         "_statement",
-        "_token",
         "action",
         "component",
         "duration_ms",
         "entity",
+        "number",
+        "parent",
         "record_id",
         "source",
         "status",
         "trace",
     )
+    _outer: Span | None
+    _parent_id: str | None
+    _rows: int | None
 
     def __init__(
         self,
@@ -118,8 +117,8 @@ class Span:
         record_id: str | None = None,
     ) -> None:
         self.trace = trace
-        self._parent = parent
-        self._parent_id: str | None = None
+        self.parent = parent
+        """None for the root."""
         self.source = source
         self.component = component
         self.action = action
@@ -130,24 +129,25 @@ class Span:
         """None until it has ended."""
         self._metadata: dict[str, Any] | None = None
         self._statement: str | None = None
-        self._rows: int | None = None
         self._id: str | None = None
-        self._number = next(_numbers)
-        self._token: Token[Span | None] | None = None
+        self.number = next(_numbers)
+        """In one process these grow in the order in which spans begin."""
         trace.spans.append(self)
         self._began = _now()
 
     def __enter__(self) -> Span:
-        self._token = _open.set(self)
+        if self.parent is None:
+            # Work that is a trace of its own may run inside of another one.
+            self._outer = _open.get()
+        _open.set(self)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._token is not None:
-            _open.reset(self._token)
-            self._token = None
         self.duration_ms = (_now() - self._began) * 1000.0
+        # Not by a token, which another context would refuse: blocks of generators end where they please.
+        _open.set(self._outer if self.parent is None else self.parent)
         if error is not None:
             self.fail(error)
 
@@ -162,14 +162,16 @@ class Span:
 
     @property
     def span_id(self) -> str:
-        """UUID text. Ids of one process grow in the order in which spans begin."""
+        """UUID text."""
         if self._id is None:
-            self._id = f"{self.trace.id_base}{self._number:012x}"
+            self._id = f"{self.trace.id_prefix}{self.number:012x}"
         return self._id
 
     @property
     def parent_span_id(self) -> str | None:
-        return self._parent.span_id if self._parent is not None else self._parent_id
+        if self.parent is not None:
+            return self.parent.span_id
+        return getattr(self, "_parent_id", None)
 
     @property
     def user_id(self) -> str | None:
@@ -183,32 +185,42 @@ class Span:
     @property
     def started_at(self) -> str:
         """A timestamp's wire value."""
-        past = int((self._began - self.trace.began) * 1000.0)
-        base = self.trace.clock_base
-        return timestamp_text(base + timedelta(milliseconds=past) if past else base)
+        past, first = int(self.after_s * 1000.0), self.trace.clock_base
+        return timestamp_text(first + timedelta(milliseconds=past) if past else first)
 
-    @property
-    def has_metadata(self) -> bool:
-        return self._metadata is not None or self._statement is not None
+    def facts(self) -> tuple[Any, ...]:
+        """All there is to tell, as plain values and at once, for a listener that keeps every span.
 
-    @property
-    def statement(self) -> tuple[str, int | None] | None:
-        """Fingerprint and rows, where these are all of the metadata: very many spans are such."""
-        if self._statement is None or self._metadata is not None:
-            return None
-        return fingerprint(self._statement), self._rows
+        Number, that of the parent or None, source, component, action, entity, record_id, `after_s`, `duration_ms`, status,
+        and the metadata: a mapping, None for none, or fingerprint and rows of a statement that has no other.
+        """
+        metadata: Any = self._metadata
+        if metadata is None and self._statement is not None:
+            metadata = fingerprint(self._statement), self._rows
+        parent = self.parent
+        return (
+            self.number,
+            None if parent is None else parent.number,
+            self.source,
+            self.component,
+            self.action,
+            self.entity,
+            self.record_id,
+            self._began - self.trace.began,
+            self.duration_ms,
+            self.status,
+            metadata,
+        )
 
     @property
     def metadata(self) -> dict[str, Any]:
         """JSON values, to be added to. No secrets, and no values of records."""
         if self._metadata is None:
-            made: dict[str, Any] = {}
+            self._metadata = {}
             if self._statement is not None:
-                made["fingerprint"] = fingerprint(self._statement)
+                self._metadata["fingerprint"] = fingerprint(self._statement)
                 if self._rows is not None:
-                    made["rows"] = self._rows
-            # Put in place when it is complete: listeners may read a trace that has ended on threads of their own.
-            self._metadata = made
+                    self._metadata["rows"] = self._rows
         return self._metadata
 
 
@@ -333,25 +345,40 @@ class Tracer:
         record_id: str | None = None,
     ) -> Span | None:
         """The root of a trace, to be entered as a block and given to `end` after it. None when nobody wants it."""
-        wanting = tuple([sink for sink in self.sinks if sink.samples(app, trace_id)])
+        wanting = self.sinks
+        for sink in wanting:
+            if not _wants(sink, app, trace_id):
+                wanting = tuple([other for other in wanting if other is not sink])
         if not wanting:
             return None
         trace = Trace(trace_id, wanting, self.clock.now())
         root = Span(trace, None, source, component, action, entity, record_id)
-        root._parent_id = parent_span_id
+        trace.began = root._began
+        if parent_span_id is not None:
+            root._parent_id = parent_span_id
         return root
 
     def end(self, root: Span) -> None:
         """Tell the listeners. What they raise is logged."""
         trace = root.trace
+        spans, trace.spans = trace.spans, []
         trace.closed = True
         if trace.left_out:
             root.metadata["spans_left_out"] = trace.left_out
         for sink in trace.sinks:
             try:
-                sink.finished(trace.app, trace.spans)
-            except Exception:
+                sink.finished(trace.app, spans)
+            except (Exception, *STRAY):
                 logger.exception("a listener to traces failed, trace %s", trace.trace_id)
+
+
+def _wants(sink: SpanSink, app: str | None, trace_id: str) -> bool:
+    """A listener that fails wants nothing: what it listens to must not fail with it."""
+    try:
+        return sink.samples(app, trace_id)
+    except (Exception, *STRAY):
+        logger.exception("a listener to traces failed, trace %s", trace_id)
+        return False
 
 
 class _Work:
@@ -415,13 +442,9 @@ _numbers = count(_seed & 0x3FFF_FFFF_FFFF)
 _process = f"7{_seed >> 48 & 0xFFF:03x}-{'89ab'[_seed >> 70]}{_seed >> 60 & 0x3FF | 0x400:03x}-"
 
 
-def _id_base(instant: datetime) -> str:
-    """Ids begin with the time (UUID version 7): rows are stored and indexed in the order in which they arise."""
-    return _instant_digits(instant) + _process
-
-
 @lru_cache(maxsize=16)
 def _instant_digits(instant: datetime) -> str:
+    """Ids begin with the time (UUID version 7): rows are stored and indexed in the order in which they arise."""
     milliseconds = int(instant.timestamp() * 1000)
     text = f"{milliseconds & 0xFFFF_FFFF_FFFF:012x}"
     return f"{text[:8]}-{text[8:]}-"

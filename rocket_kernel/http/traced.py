@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rocket_kernel.http.messages import Request, Response
+from rocket_kernel.metadata.masking import MASK
 from rocket_kernel.tracing import Span, Tracer
 
 _PREFIX = "/api/"
@@ -24,7 +25,7 @@ def end_trace(tracer: Tracer, root: Span, request: Request, response: Response |
     trace.route = None if request.route is None else request.route.path
     metadata = root.metadata
     metadata["method"] = "HEAD" if request.head else request.method
-    metadata["path"] = request.path[:LONGEST_PATH]
+    metadata["path"] = _shown_path(request)
     if response is None:
         root.status = "error"
     else:
@@ -32,6 +33,18 @@ def end_trace(tracer: Tracer, root: Span, request: Request, response: Response |
         if response.status >= 400:
             root.status = "error"
     tracer.end(root)
+
+
+def _shown_path(request: Request) -> str:
+    """A record may be named by a slug, and that may be a field whose values are not for events."""
+    path = request.path[:LONGEST_PATH]
+    if "id" not in request.params or "entity" not in request.params or not request.in_app:
+        return path
+    compiled = request.app.registry.compiled.get(request.params["entity"])
+    slug = None if compiled is None else compiled.entity.slug
+    if compiled is None or slug is None or not compiled.entity.fields[slug.field].sensitive:
+        return path
+    return f"/api/{request.app.name}/{compiled.entity.name}/{MASK}"
 
 
 def _app_named(raw_path: str) -> str | None:

@@ -28,6 +28,8 @@ _VERBS = {"GET": "get", "POST": "post", "PUT": "put", "PATCH": "patch", "DELETE"
 _SHARED = {f"{parameter.place}.{parameter.name}": parameter for parameter in PAGE}
 
 Json = dict[str, Any]
+Shape = tuple[str, ...]
+"""The segments of a path, with a colon for each parameter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,21 +98,29 @@ class _Entry:
 
 
 def _operations(views: Iterable[EntityView], rights: Rights, described: Described) -> Iterator[_Entry]:
-    """Fixed paths first: they go before those of entities."""
-    shapes: dict[tuple[str, ...], tuple[str, ...]] = {}
+    """What fixed routes answer, no entity of that name does, whether or not they say what they do."""
+    names: dict[Shape, tuple[str, ...]] = {}
+    taken = {_shape(_in_app(route)) for _, route in described.routes if not is_of_entity(route)}
     routes = [(plugin, route) for plugin, route in described.routes if rights.passes(route.access)]
     for plugin, route in routes:
-        if is_of_entity(route) or not isinstance(route.operation, Operation):
-            continue
-        segments = _same_names(route.segments[len(APP_PREFIX) :], shapes)
-        yield _entry(route, route.operation, segments, tag=route.operation.tag or plugin)
+        if not is_of_entity(route) and isinstance(route.operation, Operation):
+            segments = _same_names(_in_app(route), names)
+            yield _entry(route, route.operation, segments, tag=route.operation.tag or plugin)
     for view in views:
         for _, route in routes:
             operation = _for_entity(route, view)
-            if operation is None:
-                continue
-            segments = _same_names((view.entity.name, *route.segments[len(APP_PREFIX) + 1 :]), shapes)
-            yield _entry(route, operation, segments, tag=view.entity.name, about=view.entity.definition)
+            own = (view.entity.name, *_in_app(route)[1:])
+            if operation is not None and _shape(own) not in taken:
+                segments = _same_names(own, names)
+                yield _entry(route, operation, segments, tag=view.entity.name, about=view.entity.definition)
+
+
+def _in_app(route: Route) -> tuple[str, ...]:
+    return route.segments[len(APP_PREFIX) :]
+
+
+def _shape(segments: tuple[str, ...]) -> Shape:
+    return tuple(":" if part.startswith(":") else part.lower() for part in segments)
 
 
 def is_of_entity(route: Route) -> bool:
@@ -126,10 +136,9 @@ def _for_entity(route: Route, view: EntityView) -> Operation | None:
     return None if hidden else route.operation
 
 
-def _same_names(segments: tuple[str, ...], shapes: dict[tuple[str, ...], tuple[str, ...]]) -> tuple[str, ...]:
+def _same_names(segments: tuple[str, ...], names: dict[Shape, tuple[str, ...]]) -> tuple[str, ...]:
     """Routes may name the parameters of one path differently; in a document it is one path."""
-    shape = tuple(":" if part.startswith(":") else part for part in segments)
-    return shapes.setdefault(shape, segments)
+    return names.setdefault(_shape(segments), segments)
 
 
 def _entry(

@@ -22,9 +22,14 @@ NULL: Schema = {"type": "null"}
 OF_STORAGE: Mapping[Storage, Schema] = {
     Storage.TEXT: TEXT,
     Storage.INTEGER: {"type": "integer", "format": "int32", "minimum": -(2**31), "maximum": 2**31 - 1},
-    Storage.BIGINT: {"type": "string", "format": "int64", "pattern": "^-?[0-9]{1,19}$"},
+    Storage.BIGINT: {"type": "string", "format": "int64", "pattern": "^-?[0-9]{1,19}$", "examples": ["42"]},
     Storage.FLOAT: {"type": "number", "format": "double"},
-    Storage.DECIMAL: {"type": "string", "format": "decimal", "pattern": r"^-?[0-9]+(\.[0-9]+)?$"},
+    Storage.DECIMAL: {
+        "type": "string",
+        "format": "decimal",
+        "pattern": r"^-?[0-9]+(\.[0-9]+)?$",
+        "examples": ["12.50"],
+    },
     Storage.BOOLEAN: BOOLEAN,
     Storage.UUID: UUID,
     Storage.TIMESTAMP: TIMESTAMP,

@@ -12,6 +12,7 @@ from typing import Any
 from rocket_kernel.errors import InvalidPayload
 from rocket_kernel.metadata.field import Field
 from rocket_kernel.metadata.hops import Hop
+from rocket_kernel.metadata.masking import MASK
 from rocket_kernel.store.dialects.base import TextPattern, Wildcard
 
 OPERATORS = frozenset(
@@ -72,7 +73,8 @@ def parse_condition(field: Field, operator: str, text: str) -> Compare:
     """The text of a filter -> Compare. Raises InvalidPayload with the contract's messages."""
     if operator not in field.type.operators:
         raise InvalidPayload(f"Unknown filter operator: {operator}")
-    refused = InvalidPayload(f"Invalid filter value for {field.name}: {text}")
+    shown = MASK if field.sensitive else text
+    refused = InvalidPayload(f"Invalid filter value for {field.name}: {shown}")
     if len(text) > MAX_VALUE:
         raise InvalidPayload(f"Filter value too long for {field.name} (max {MAX_VALUE} characters)")
     try:

@@ -14,7 +14,7 @@ from rocket_kernel.query.scaled import scaled_bound
 from rocket_kernel.query.shape import Shape
 from rocket_kernel.query.values import SortKey
 from rocket_kernel.store.builder import SqlBuilder
-from rocket_kernel.store.formulas import Truth
+from rocket_kernel.store.formulas import Truth, is_true
 
 _SYMBOLS = {"eq": "=", "neq": "<>", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 _TEXT_OPERATORS = frozenset({"like", "ilike", "contains", "starts_with", "ends_with"})
@@ -173,7 +173,7 @@ class QueryCompiler:
         name, operator, operand = condition.field.name, condition.operator, condition.operand
         column, type = shape.column(alias, name), shape.type(name)
         if isinstance(operand, Truth):
-            add_truth(self.builder, operand, column)
+            self._formula(operand, column)
             return
         dialect = shape.dialect
         comparable = shape.comparable(alias, name)
@@ -198,6 +198,11 @@ class QueryCompiler:
             self._add(dialect.matches(column, placeholder, ignore_case=ignore_case))
         else:
             raise ValueError(f"operator {operator} of {type} has no SQL")
+
+    def _formula(self, truth: Truth, column: str) -> None:
+        if is_true(truth, None):  # also without a value, which no operator is to find
+            self._add(f"{column} IS NOT NULL AND ")
+        add_truth(self.builder, truth, column)
 
     def _compare_scaled(self, condition: Compare, scaled: str, precision: int) -> None:
         operator, operand = condition.operator, condition.operand

@@ -59,7 +59,29 @@ def translated() -> _Translated:
     return _TRANSLATED
 
 
+WITHHELD = "the text of the database is withheld, since it may quote values"
+
+_WITHOUT_VALUES = ("08", "25", "26", "28", "3D", "40", "42", "53", "54", "55", "57", "58")
+"""Classes of SQLSTATE whose texts speak of names and of the server, never of what is stored."""
+
+
 def translate(error: Exception) -> RocketError:
+    """What the kernel makes of a driver's exception, which then quotes no values any more: as somebody's cause it may
+    end in a log."""
+    meaning = _meaning(error)
+    _withhold_values(error)
+    return meaning
+
+
+def _withhold_values(error: Exception) -> None:
+    """The driver's own checks of parameters are of the class of data errors, too, with the value in their cause."""
+    if isinstance(error, asyncpg.PostgresError) and not (error.sqlstate or "").startswith(_WITHOUT_VALUES):
+        error.args = (WITHHELD,)
+        error.message, error.detail, error.context = WITHHELD, None, None
+        error.__cause__ = None
+
+
+def _meaning(error: Exception) -> RocketError:
     match error:
         case sqlite3.Error():
             return _from_sqlite(error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import sqlite3
 from collections.abc import Callable
 from functools import partial
@@ -16,6 +17,9 @@ from rocket_kernel.store.dialects.sqlite import sql_functions
 from rocket_kernel.store.failures import translated
 
 T = TypeVar("T")
+
+# At DEBUG the driver would write down every statement together with its values.
+logging.getLogger("aiosqlite").addFilter(lambda record: record.levelno > logging.DEBUG)
 
 # A handful of statements per entity and action; preparing one costs more than keeping it.
 _CACHED_STATEMENTS = 512

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json as json_module
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
@@ -15,6 +16,7 @@ from werkzeug.datastructures import Headers
 from rocket_kernel.actor import Actor
 from rocket_kernel.kernel import Kernel
 from rocket_kernel.testing.actors import HEADER, Actors, actor_header
+from rocket_kernel.testing.loops import require_loop
 
 if TYPE_CHECKING:
     from quart import Quart
@@ -87,6 +89,8 @@ class Client:
     app_name: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     """Sent with every request, unless it brings its own."""
+    loop: asyncio.AbstractEventLoop | None = None
+    """The one that the kernel was started in, where that is known."""
 
     async def get(self, path: str, **options: Any) -> Answer:
         """`options` are those of `request`."""
@@ -118,6 +122,7 @@ class Client:
 
         Bytes of the path that are percent-encoded arrive so. A header of the value "" is still sent.
         """
+        require_loop(self.loop)
         target, query = self._target(path, params)
         sent = Headers(self.headers)
         own = list(headers.items()) if isinstance(headers, Mapping) else list(headers)
@@ -150,11 +155,11 @@ class Client:
 
     def with_headers(self, headers: Mapping[str, str]) -> Client:
         """The same client, sending these headers too."""
-        return Client(self.kernel, self.quart, self.app_name, {**self.headers, **headers})
+        return replace(self, headers={**self.headers, **headers})
 
     def in_app(self, name: str) -> Client:
         """The same client, bound to another app that is there already."""
-        return Client(self.kernel, self.quart, name, self.headers)
+        return replace(self, app_name=name)
 
     async def app(self, name: str, **options: Any) -> Client:
         """Create an app, with `options` such as `db_driver` in the body; the client that is bound to it."""

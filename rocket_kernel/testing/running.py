@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -20,6 +21,7 @@ from rocket_kernel.settings import parse_settings
 from rocket_kernel.store.protocol import Server
 from rocket_kernel.testing.client import Client
 from rocket_kernel.testing.databases import Database
+from rocket_kernel.testing.loops import require_loop
 
 # Quart gives a test six seconds, which a busy machine may need for a database server.
 _START_AND_STOP_TIMEOUT_S = 60
@@ -74,7 +76,7 @@ async def run_kernel(
             await kernel.stop()
             raise error.__context__ or error from None
         stack.push_async_callback(lifespan.shutdown)
-        yield RunningKernel(kernel, quart, Client(kernel, quart), stack)
+        yield RunningKernel(kernel, quart, Client(kernel, quart, loop=asyncio.get_running_loop()), stack)
 
 
 @dataclass(slots=True, eq=False)
@@ -84,6 +86,7 @@ class StartKernel:
     database: Database
     clock: Clock
     _started: AsyncExitStack
+    _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
 
     async def __call__(
         self,
@@ -101,6 +104,7 @@ class StartKernel:
         them too: then databases have the names the configuration gives them, and making them takes longer.
         Raises what the start raises: ConfigError, PluginError, StartupError.
         """
+        require_loop(self._loop)
         if isinstance(plugins, type) or not all(isinstance(plugin, type) for plugin in plugins):
             raise TypeError(f"the plugins are a list of classes, such as start_kernel([MyPlugin]), not {plugins!r}")
         place = database or self.database

@@ -5,10 +5,11 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import click
 import pytest
 
 import rocket_kernel
-from rocket_kernel import cli
+from rocket_kernel import Plugin, cli, hookimpl
 from rocket_kernel.commands.failures import failure_text
 from rocket_kernel.errors import (
     ConfigError,
@@ -19,6 +20,7 @@ from rocket_kernel.errors import (
     Unavailable,
     ValidationFailed,
 )
+from rocket_kernel.plugins import Found
 
 
 @pytest.mark.parametrize(
@@ -90,14 +92,53 @@ def test_version(rocket):
     assert rocket("--version").stdout == f"Rocket, version {rocket_kernel.__version__}\n"
 
 
-def test_plugin_that_cannot_be_loaded_is_one_line(monkeypatch, capsys):
-    def broken():
-        raise PluginError("rules", "cannot be imported from nowhere:rules: No module named 'nowhere'")
+class Stamps(Plugin):
+    name = "stamps"
 
-    monkeypatch.setattr(cli, "installed_plugins", broken)
-    with pytest.raises(SystemExit) as ended:
-        cli.main()
-    assert ended.value.code == "Error: plugin 'rules': cannot be imported from nowhere:rules: No module named 'nowhere'"
+    @hookimpl
+    def register_commands(self):
+        return [click.Command("stamp", callback=lambda: click.echo("stamped"))]
+
+
+class Thief(Plugin):
+    name = "thief"
+
+    @hookimpl
+    def register_commands(self):
+        return [click.Command("serve")]
+
+
+@pytest.fixture
+def main(monkeypatch, capsys):
+    """`rocket` as the console script runs it, on a machine with plugins of which only one is sound."""
+    broken = PluginError("rules", "cannot be imported from nowhere:rules: No module named 'nowhere'")
+
+    def run(*arguments):
+        monkeypatch.setattr(cli, "find_plugins", lambda: Found((Thief, Stamps), (broken,)))
+        monkeypatch.setattr(sys, "argv", ["rocket", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        shown = capsys.readouterr()
+        return ended.value.code, shown.out, shown.err
+
+    return run
+
+
+WITHOUT = """\
+Warning: without the commands of a plugin: plugin 'rules': cannot be imported from nowhere:rules: No module named 'nowhere'
+Warning: without the commands of a plugin: plugin 'thief', hook register_commands: the command 'serve' belongs to 'kernel' already ("""
+
+
+def test_plugins_that_cannot_be_loaded_take_no_command_of_others_along(main):
+    assert main("stamp") == (0, "stamped\n", "")
+    code, _, errors = main("stomp")
+    assert code == 2
+    assert errors.startswith(WITHOUT)
+    assert "No such command 'stomp'" in errors
+    code, shown, errors = main("--help")
+    assert code == 0
+    assert "stamp" in shown
+    assert errors.startswith(WITHOUT)
 
 
 def test_console_script_prints_no_traceback(rocket_environment, tmp_path):

@@ -32,7 +32,7 @@ def test_readme_map_names_what_is_there(page):
         assert (readme.path.parent / path).exists(), path
 
 
-PAGES = sorted(path.relative_to(ROOT).as_posix() for path in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+PAGES = sorted(path.relative_to(ROOT).as_posix() for path in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 
 
 @pytest.mark.parametrize("name", PAGES)

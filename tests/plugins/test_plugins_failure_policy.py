@@ -23,9 +23,9 @@ from rocket_kernel import (
     ValidationFailed,
     data,
     hookimpl,
+    step_times,
 )
 from rocket_kernel import plugins as machinery
-from rocket_kernel import step_times
 from rocket_kernel.errors import InternalError, PluginError
 from rocket_kernel.testing import assert_error, entity
 
@@ -148,6 +148,7 @@ async def test_a_participant_of_requests_that_breaks_fails_its_request_alone(hoo
         let_loose(request.headers.get("x-harm"))
         if hook == "authenticate":
             return Actor(id="1", email=None, roles=frozenset({"admin", "platform_admin"}), platform=True)
+        return None
 
     participant.__name__ = hook
     _, one, two = await two_apps(start_kernel, plugin("harmful", participant))
@@ -283,7 +284,7 @@ async def test_every_plugin_hears_of_a_deleted_app_though_another_fails(start_ke
         told.append(name)
 
     hears.__name__ = "on_app_deleted"
-    running, one, two = await two_apps(start_kernel, plugin("failing", on_app_deleted), plugin("hearing", hears))
+    running, _, two = await two_apps(start_kernel, plugin("failing", on_app_deleted), plugin("hearing", hears))
     assert_defect(await running.client.delete("/api/_platform/apps/one"))
     assert told == ["one"]
     assert await works(two)
@@ -416,9 +417,7 @@ async def test_an_error_of_requests_stops_the_start_with_the_plugins_name(hook, 
     notice.__name__ = hook
     with pytest.raises(PluginError) as refused:
         await start_kernel([plugin("early", notice)])
-    assert str(refused.value).startswith(
-        f"plugin 'early', hook {hook}: raised ValidationFailed: of nobody's request ("
-    )
+    assert str(refused.value).startswith(f"plugin 'early', hook {hook}: raised ValidationFailed: of nobody's request (")
     assert HERE in str(refused.value)
 
 

@@ -1,5 +1,6 @@
 """Plugins are found, validated, ordered and given their settings before anything starts."""
 
+import asyncio
 import itertools
 import re
 from dataclasses import dataclass
@@ -9,23 +10,26 @@ import pytest
 
 from rocket_kernel import (
     AccessClass,
+    ActionType,
     Column,
     ColumnType,
     Config,
+    Conflict,
     FieldType,
+    Function,
+    MetadataKind,
     Plugin,
     Route,
     Storage,
     Table,
     hookimpl,
     make_kernel,
+    plugin_checks,
 )
-from rocket_kernel import plugin_checks
 from rocket_kernel import plugins as machinery
 from rocket_kernel.config import PluginsConfig
 from rocket_kernel.errors import ConfigError, PluginError, StartupError
 from rocket_kernel.plugins import installed_plugins, load_plugins
-
 
 PLACE = re.compile(r" \((?:tests/plugins/)?test_plugins_loading\.py(?::\d+)?\)$")
 
@@ -417,3 +421,72 @@ def test_a_collector_that_fails_stops_the_start_and_is_named():
                 refusal(plugin("broken", **{hook: collect}), loads=True) == f"plugin 'broken', hook {hook}: {problem}"
             )
         make_kernel(Config(), plugins=[collecting("empty", hook)])
+
+
+@pytest.mark.parametrize(
+    ("hook", "expected"),
+    [
+        ("register_tables", "Table"),
+        ("register_platform_tables", "Table"),
+        ("register_field_types", "FieldType"),
+        ("register_routes", "Route"),
+        ("register_jobs", "Job"),
+        ("register_actions", "ActionType"),
+        ("register_functions", "Function"),
+        ("register_metadata_kinds", "MetadataKind"),
+    ],
+)
+def test_a_collector_that_returns_something_else_is_named(hook, expected):
+    for value, shown in (("x", "str"), (5, "int"), (Table, "type")):
+        text = refusal(collecting("odd", hook, value), loads=True)
+        assert text == f"plugin 'odd', hook {hook}: returned {shown} instead of {expected}"
+
+
+def test_whatever_a_collector_raises_is_named():
+    for error, problem in (
+        (Conflict("not now"), "raised Conflict: not now"),
+        (StartupError("the key is missing"), "the key is missing"),
+        (SystemExit(3), "raised SystemExit: 3"),
+        (asyncio.CancelledError(), "raised CancelledError: "),
+    ):
+
+        def raising(error):
+            @hookimpl
+            def register_routes(self):
+                raise error
+
+            return register_routes
+
+        text = refusal(plugin("loud", register_routes=raising(error)), loads=True)
+        assert text == f"plugin 'loud', hook register_routes: {problem}"
+
+
+def test_a_plugin_that_cannot_be_made_is_named():
+    def broken(self, settings=None):
+        raise ZeroDivisionError("no")
+
+    assert refusal(plugin("unborn", __init__=broken)) == "plugin 'unborn': cannot be made: ZeroDivisionError: no"
+
+
+def test_names_that_two_plugins_claim_are_refused_with_both_owners():
+    def kind(name, path, table_name):
+        return MetadataKind(
+            name=name, singular=name, path=path, noun=name, table=table(table_name), rank=5,
+            parse=None, body=None, row=None, identity=None, value=None, export=None, label=None,
+        )  # fmt: skip
+
+    claims = [
+        ("register_actions", lambda name: ActionType(name, None, None), "action type 'x' is taken by 'first'"),
+        ("register_functions", lambda name: Function(name=name, call=len, least=1, most=1), "function 'x' is taken by 'first'"),
+        ("register_metadata_kinds", lambda name: kind(name, "a", "_x"), "metadata kind with the 'name x' is declared by 'first' too"),
+        ("register_platform_tables", lambda name: table(f"_{name}"), "table '_x' belongs to 'first'"),
+    ]  # fmt: skip
+    for hook, make, problem in claims:
+        text = refusal(collecting("second", hook, make("x")), collecting("first", hook, make("x")), loads=True)
+        assert text == f"plugin 'second', hook {hook}: {problem}"
+    text = refusal(
+        collecting("second", "register_tables", table("_x")),
+        collecting("first", "register_metadata_kinds", kind("x", "a", "_x")),
+        loads=True,
+    )
+    assert text == "plugin 'second', hook register_tables: table '_x' belongs to 'first'"

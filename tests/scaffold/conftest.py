@@ -13,10 +13,11 @@ import site
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import venv
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,8 +29,6 @@ ROOT = Path(__file__).parents[2]
 LEFT_OUT = shutil.ignore_patterns("build", "dist", "*.egg-info", "__pycache__", ".*")
 TIMEOUT_S = 300
 START_S = 30
-CURL = ROOT / "tests" / "docs" / "curl_stand_in.py"
-"""Nothing but Python, make and git is asked of a machine that tests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +37,8 @@ class Environment:
 
     folder: Path
     variables: dict[str, str]
+    curl: Path = ROOT / "tests" / "docs" / "curl_stand_in.py"
+    """Nothing but Python, make and git is asked of a machine that tests."""
 
     def run(self, command: str, *, cwd: Path, fails: bool = False) -> str:
         """Type a line into a shell; what it prints. An AssertionError when it fails, or does not where it should."""
@@ -101,24 +102,81 @@ def quick_environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
     return made
 
 
+@pytest.fixture(scope="session")
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a wheel of each distribution of this repository."""
+    folder = tmp_path_factory.mktemp("wheels")
+    plugins = sorted(path.parent.relative_to(ROOT).as_posix() for path in (ROOT / "plugins").glob("*/pyproject.toml"))
+    sources = [str(source_copy(folder / "source", name)) for name in (".", *plugins)]
+    build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
+    subprocess.run([*build, "--wheel-dir", str(folder / "made"), *sources], check=True, timeout=TIMEOUT_S)
+    return folder / "made"
+
+
+@contextmanager
+def empty_environment(wheels: Path) -> Iterator[Environment]:
+    """A new virtual environment with nothing in it but pip, which finds the wheels, and all else where it always does.
+
+    Its folder is none of pytest's: a database server that is installed there runs as a user of its own where the tests
+    are run by root, and each start of pytest shuts others out of its folders.
+    """
+    with tempfile.TemporaryDirectory(prefix="rocket-environment-") as place:
+        Path(place).chmod(0o755)
+        folder = Path(place) / "venv"
+        venv.create(folder, symlinks=True, with_pip=True)
+        variables = {
+            "PIP_FIND_LINKS": str(wheels),
+            "PIP_CONSTRAINT": str(ROOT / "constraints.txt"),
+            "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        }
+        yield Environment(folder, variables)
+
+
 @pytest.fixture
-def try_readme(tmp_path: Path) -> Callable[[Environment, Path, str], str]:
+def wheels_environment(wheels: Path) -> Iterator[Environment]:
+    with empty_environment(wheels) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def authors_environment(wheels: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
+    """What an author needs, installed from wheels."""
+    with empty_environment(wheels) as made:
+        made.run("pip install --quiet 'rocket-kernel[testing]'", cwd=tmp_path_factory.mktemp("author"))
+        yield made
+
+
+@pytest.fixture
+def start_server(tmp_path: Path) -> Callable[[Environment, Path, str], Iterator[str]]:
+    """A generator function: `rocket serve`, so typed in a folder. It yields the address, and then stops the server."""
+
+    def serve(environment: Environment, folder: Path, command: str) -> Iterator[str]:
+        log = tmp_path / "server.log"
+        with log.open("w") as output:
+            line = ["sh", "-euc", f"exec {command} --port 0"]
+            server = subprocess.Popen(line, cwd=folder, env=environment.environ(), stdout=output, stderr=output)
+        try:
+            yield _address(server, log)
+        finally:
+            server.terminate()
+            server.wait(timeout=60)
+
+    return serve
+
+
+@pytest.fixture
+def try_readme(
+    tmp_path: Path, start_server: Callable[[Environment, Path, str], Iterator[str]]
+) -> Callable[[Environment, Path, str], str]:
     """Does what a README tells to try, on a server that runs in the package's folder; what the commands printed."""
 
     def run(environment: Environment, package: Path, serve: str) -> str:
         section = (package / "README.md").read_text().partition("## Try it")[2]
         (commands,) = re.findall(r"^```sh\n(.*?)^```$", section.partition("\n## ")[0], re.MULTILINE | re.DOTALL)
-        log = tmp_path / "server.log"
-        with log.open("w") as output:
-            line = ["sh", "-euc", f"exec {serve} --port 0"]
-            server = subprocess.Popen(line, cwd=package, env=environment.environ(), stdout=output, stderr=output)
-        try:
-            address = _address(server, log)
-            curl = f'curl() {{ "{sys.executable}" "{CURL}" "$@" && echo; }}\n'
-            return environment.run(curl + commands.replace("http://localhost:8080", address), cwd=tmp_path)
-        finally:
-            server.terminate()
-            server.wait(timeout=60)
+        for address in start_server(environment, package, serve):
+            curl = f'curl() {{ "{sys.executable}" "{environment.curl}" "$@" && echo; }}\n'
+            shown = environment.run(curl + commands.replace("http://localhost:8080", address), cwd=tmp_path)
+        return shown
 
     return run
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sqlite3
+from traceback import format_exception
 
 import asyncpg
 import pytest
@@ -129,6 +130,16 @@ def test_the_original_is_the_cause_and_stays_out_of_the_text() -> None:
         raise original
     assert caught.value.__cause__ is original
     assert "SECRET" not in str(caught.value.body())
+
+
+@pytest.mark.parametrize(("state", "shown"), [("23505", False), ("22P02", False), ("42703", True), ("40P01", True)])
+def test_what_could_quote_values_is_taken_out_of_the_original(state: str, shown: bool) -> None:
+    original = postgres_error(state, M="text with SECRET", D="Key (a)=(SECRET) already exists.", W="SECRET", t="t")
+    original.__cause__ = ValueError("invalid UUID 'SECRET'")
+    with pytest.raises(RocketError) as caught, translated():
+        raise original
+    assert ("SECRET" in "".join(format_exception(caught.value))) is shown
+    assert original.table_name == "t"
 
 
 def test_what_no_driver_raised_passes_through() -> None:

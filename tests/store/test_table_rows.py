@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
 import pytest
 
 from rocket_kernel.store.columns import Column, ColumnType, Index, Storage, Table
@@ -105,6 +106,16 @@ async def test_heads(tasks: Store) -> None:
     assert len(await tasks.run(lambda session: ROWS.heads(session, "queue", "due"))) == 4
 
 
+async def test_counts_by_a_column(tasks: Store) -> None:
+    async with tasks.read() as session:
+        assert await ROWS.count_by(session, "queue") == {}
+    await put(tasks, (1, "b", 9), (2, "a", 3), (3, "b", 1), (4, None, 5))
+    async with tasks.read() as session:
+        assert await ROWS.count_by(session, "queue") == {"a": 1, "b": 2, None: 1}
+        assert await ROWS.count_by(session, "queue", {"due": Comparison(">", at(3))}) == {"b": 1, None: 1}
+        assert await ROWS.count_by(session, "due", {"queue": "a"}) == {at(3): 1}
+
+
 async def test_windows(tasks: Store) -> None:
     await put(tasks, (1, "a", 1), (2, "a", 5), (3, "a", 9), (4, "a", None))
 
@@ -118,6 +129,24 @@ async def test_windows(tasks: Store) -> None:
     assert await found(None, 5) == [1]
     assert await found(None, None) == [1, 2, 3]
     assert await found(9, 1) == []
+
+
+async def test_values_that_rows_have(tasks: Store) -> None:
+    await put(tasks, (1, "a", 1), (2, "b", 1), (3, "a", 2), (4, None, 3))
+    async with tasks.read() as session:
+        assert sorted(await ROWS.distinct(session, "due", {"queue": ["a", "b"]})) == [at(1), at(2)]
+        assert set(await ROWS.distinct(session, "queue", {})) == {"a", "b", None}
+        assert await ROWS.distinct(session, "queue", {"id": 9}) == []
+
+
+async def test_a_document_can_be_given_as_its_text(tasks: Store) -> None:
+    async with tasks.write() as tx:
+        await ROWS.insert_many(tx, [{"id": 1, "note": msgspec.Raw(b'{"b":[1,"\xc3\xa4"],"a":null}')}])
+        await ROWS.insert_many(tx, [{"id": 2, "note": None}, {"id": 3, "note": {"a": 1}}])
+    async with tasks.read() as session:
+        notes = [row["note"] for row in await ROWS.select(session, order_by=("id",))]
+    assert notes == [{"b": [1, "ä"], "a": None}, None, {"a": 1}]
+    assert list(notes[0]) == ["b", "a"]
 
 
 async def test_values_of_the_row_itself(tasks: Store) -> None:

@@ -1,5 +1,8 @@
 """Tests that must fail, in runs of their own."""
 
+import subprocess
+import sys
+
 pytest_plugins = ["pytester"]
 
 
@@ -94,3 +97,9 @@ def test_runs_without_rocket_import_nothing_of_its_testing_kit(pytester):
         """
     )
     pytester.runpytest_subprocess("-p", "no:cacheprovider", "-p", "no:hypothesispytest").assert_outcomes(passed=1)
+
+
+def test_what_stops_the_database_server_is_imported_before_pytester_can_forget_it():
+    code = "import sys, rocket_kernel.testing.pytest_plugin; print('psutil' in sys.modules, 'quart' in sys.modules)"
+    shown = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert shown.stdout.strip() == "True False"

@@ -96,6 +96,7 @@ class Unsound(Plugin):
 class TestUnsound(PluginSuite):
     plugin = Unsound
     readme = Path(__file__).with_suffix(".md")
+    distribution = getattr(Unsound, "announced_by", None)
 """
 STARTS = """
     @hookimpl
@@ -126,6 +127,7 @@ FLAWS = {
     def register_tables(self):
         return [Table("unsound", (Column("a", ColumnType(Storage.TEXT)),), ("a",))]
 """,
+    "test_its_distribution_announces_it": f"{STARTS}\n    announced_by = 'rocket-unsound'",
     "test_readme_lists_hooks_and_tables": STARTS.replace("on_started", "on_stopping"),
 }
 PARTS = """

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -150,3 +152,65 @@ def findings() -> Callable[[Answer], list[tuple[str | None, str]]]:
 def forbidden() -> Callable[[Answer], str]:
     """The message of a 403."""
     return lambda answer: str(answer.require(403).error["message"])
+
+
+@dataclass(slots=True)
+class Canaries:
+    """Texts that occur once, by what they are: secrets, and ordinary ones that prove that the search finds things."""
+
+    secrets: dict[str, str] = field(default_factory=dict)
+    controls: dict[str, str] = field(default_factory=dict)
+
+    def secret(self, what: str, text: str | None = None) -> str:
+        return self.secrets.setdefault(what, text or f"canary-{uuid4().hex}")
+
+    def control(self, what: str) -> str:
+        return self.controls.setdefault(what, f"ordinary-{uuid4().hex}")
+
+    def token(self, what: str, token: str) -> str:
+        """A signed token is told by its signature; the rest of it many share."""
+        self.secret(what, token.rpartition(".")[2])
+        return token
+
+    def escaped(self, found: Mapping[str, str]) -> list[str]:
+        """Which secrets stand in texts, by the places these are from; with what stands around them."""
+        return [
+            f"{what} in {place}: …{text[max(0, at - 300) : at + 120]}…"
+            for what, canary in self.secrets.items()
+            for place, text in found.items()
+            if (at := text.find(canary)) >= 0
+        ]
+
+
+@dataclass(slots=True)
+class Log:
+    lines: list[str] = field(default_factory=list)
+
+
+@pytest.fixture
+def log() -> Iterator[Log]:
+    """What every logger there is says, from DEBUG on, with all that a record carries."""
+    kept, formatter = Log(), logging.Formatter()
+
+    class Keeping(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            kept.lines.append(f"{record.name}: {formatter.format(record)} {sorted(map(str, vars(record).items()))}")
+
+    root, handler = logging.getLogger(), Keeping()
+    loggers = [item for item in logging.Logger.manager.loggerDict.values() if isinstance(item, logging.Logger)]
+    before = [(item, item.level, item.propagate) for item in (root, *loggers)]
+    for item in loggers:
+        item.setLevel(logging.NOTSET)
+        item.propagate = True
+    root.setLevel(logging.DEBUG)
+    root.addHandler(handler)
+    yield kept
+    root.removeHandler(handler)
+    for item, level, propagate in before:
+        item.setLevel(level)
+        item.propagate = propagate
+
+
+@pytest.fixture
+def canaries() -> Canaries:
+    return Canaries()

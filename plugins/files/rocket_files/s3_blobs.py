@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, suppress
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import obstore
 from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
-from rocket_kernel import ConfigError, S3Config, Unavailable
+from rocket_kernel import MASK, ConfigError, S3Config, Unavailable
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +48,8 @@ class S3Blobs:
         if config.secret_key is not None:
             options["secret_access_key"] = config.secret_key.reveal()
         self._part_bytes = max(_MIN_PART, -(-max_file_size // _MOST_PARTS))
+        keys = ("access_key_id", "secret_access_key")
+        self._translated = partial(_translated, [options[name] for name in keys if options.get(name)])
         client: Any = {
             "timeout": _TIMEOUT,
             "connect_timeout": timedelta(seconds=5),
@@ -64,19 +67,19 @@ class S3Blobs:
     async def writing(self, key: str) -> AsyncIterator[_S3Writer]:
         # Leaving its block by an error aborts the upload; the object appears only when the block ends well.
         file = obstore.open_writer_async(self._store, key, buffer_size=self._part_bytes, max_concurrency=_PARTS_AT_ONCE)
-        with _translated():
+        with self._translated():
             await file.__aenter__()
         try:
-            yield _S3Writer(file)
+            yield _S3Writer(file, self._translated)
         except BaseException as error:
-            with suppress(Unavailable), _translated():
+            with suppress(Unavailable), self._translated():
                 await file.__aexit__(type(error), error, error.__traceback__)
             raise
-        with _translated():
+        with self._translated():
             await file.__aexit__(None, None, None)
 
     async def size(self, key: str) -> int | None:
-        with _translated():
+        with self._translated():
             try:
                 return int((await obstore.head_async(self._store, key))["size"])
             except FileNotFoundError:
@@ -85,7 +88,7 @@ class S3Blobs:
     async def read(self, key: str, start: int, length: int) -> AsyncIterator[bytes]:
         end = start + length
         while start < end:
-            with _translated():
+            with self._translated():
                 found = await obstore.get_range_async(
                     self._store, key, start=start, length=min(_READ_BYTES, end - start)
                 )
@@ -95,18 +98,18 @@ class S3Blobs:
             yield found.to_bytes()
 
     async def delete(self, key: str) -> None:
-        with _translated(), suppress(FileNotFoundError):
+        with self._translated(), suppress(FileNotFoundError):
             await obstore.delete_async(self._store, key)
 
     async def delete_app(self, app: str) -> None:
         keys = list(await self.list(app) or ())
         for first in range(0, len(keys), _DELETED_AT_ONCE):
-            with _translated():
+            with self._translated():
                 await obstore.delete_async(self._store, keys[first : first + _DELETED_AT_ONCE])
 
     async def list(self, app: str) -> Mapping[str, datetime] | None:
         found: dict[str, datetime] = {}
-        with _translated():
+        with self._translated():
             async for page in obstore.list(self._store, f"{app}/", chunk_size=1000):
                 found.update((entry["path"], entry["last_modified"]) for entry in page)
         # A bucket knows no folders: what is empty and what is the wrong place look the same.
@@ -117,20 +120,25 @@ class S3Blobs:
 
 
 class _S3Writer:
-    def __init__(self, file: obstore.AsyncWritableFile) -> None:
+    def __init__(self, file: obstore.AsyncWritableFile, translated: Callable[[], AbstractContextManager[None]]) -> None:
         self._file = file
+        self._translated = translated
 
     async def write(self, chunk: bytes) -> None:
-        with _translated():
+        with self._translated():
             await self._file.write(chunk)
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def _translated(secrets: Sequence[str]) -> Iterator[None]:
     """The storage's errors -> Unavailable; FileNotFoundError is for the caller to meet before."""
     try:
         yield
     except (BaseError, OSError) as error:
-        # Its text names addresses and buckets: for the log, not for clients.
-        logger.warning("the file storage failed: %s", error)
-        raise Unavailable("File storage is not available") from error
+        # Its text names addresses and buckets, which is for the log and not for clients, and it quotes what the storage
+        # has answered: that may send the keys back.
+        text = str(error)
+        for secret in secrets:
+            text = text.replace(secret, MASK)
+        logger.warning("the file storage failed: %s", text)
+        raise Unavailable("File storage is not available") from None

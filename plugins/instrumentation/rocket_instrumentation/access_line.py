@@ -3,31 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from json.encoder import encode_basestring_ascii as quoted
+from typing import NamedTuple
 
 from rocket_kernel import timestamp_text
 
 MOST_PATH = 1024
 """Characters of a path that are kept."""
-_SHORT_PATH = 200
+_SHORT = 200
 MOST_BYTES = 4096
 """A line, its end included. Pieces of up to so many bytes reach a pipe whole, whoever else writes into it."""
 
 
-@dataclass(slots=True, eq=False)
-class Entry:
+class Entry(NamedTuple):
     """What a line says of a request."""
 
-    at: float
-    """Seconds since 1970."""
+    at: datetime
     method: str
     path: str
     status: int
     seconds: float
     sent: int
     trace_id: str
+    """UUID text, whatever the client sent."""
     app: str | None
     user_id: str | None
     peer: str | None
@@ -37,25 +36,19 @@ Line = Callable[[Entry], bytes]
 
 
 def json_line(entry: Entry) -> bytes:
-    fields = {
-        "time": quoted(_instant(entry.at)),
-        "trace_id": quoted(entry.trace_id),
-        "method": quoted(entry.method),
-        "path": quoted(entry.path),
-        "status": entry.status,
-        "duration_ms": round(entry.seconds * 1000, 3),
-        "bytes": entry.sent,
-        "app": _or_null(entry.app),
-        "user_id": _or_null(entry.user_id),
-        "peer": _or_null(entry.peer),
-    }
-    return ("{" + ",".join([f'"{name}":{value}' for name, value in fields.items()]) + "}\n").encode("ascii")
+    at, method, path, status, seconds, sent, trace_id, app, user_id, peer = entry
+    text = (
+        f'{{"time":"{timestamp_text(at)}","trace_id":"{trace_id}","method":{quoted(method)},"path":{quoted(path)},'
+        f'"status":{status},"duration_ms":{seconds * 1000:.3f},"bytes":{sent},"app":{_or_null(app)},'
+        f'"user_id":{_or_null(user_id)},"peer":{_or_null(peer)}}}\n'
+    )
+    return text.encode("ascii")
 
 
 def text_line(entry: Entry) -> bytes:
     """For people. What is not there is `-`; what holds anything but plain characters stands in quotes."""
     parts = [
-        _instant(entry.at),
+        timestamp_text(entry.at),
         str(entry.status),
         _plain(entry.method),
         _plain(entry.path),
@@ -76,21 +69,13 @@ def bounded(line: Line) -> Line:
         made = line(entry)
         if len(made) <= MOST_BYTES:
             return made
-        entry.path, entry.method = entry.path[:_SHORT_PATH], entry.method[:_SHORT_PATH]
-        entry.user_id = None if entry.user_id is None else entry.user_id[:_SHORT_PATH]
-        return line(entry)
+        user_id = None if entry.user_id is None else entry.user_id[:_SHORT]
+        return line(entry._replace(path=entry.path[:_SHORT], method=entry.method[:_SHORT], user_id=user_id))
 
     return short_enough
 
 
 LINES = {"json": bounded(json_line), "text": bounded(text_line)}
-
-
-def _instant(at: float) -> str:
-    milliseconds = int(at * 1000)
-    return timestamp_text(
-        datetime.fromtimestamp(milliseconds // 1000, UTC).replace(microsecond=milliseconds % 1000 * 1000)
-    )
 
 
 def _or_null(text: str | None) -> str:

@@ -14,7 +14,6 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from threading import Event, Thread
-from time import time
 from typing import Any
 
 from rocket_instrumentation.access_line import MOST_BYTES, MOST_PATH, Entry, Line
@@ -25,7 +24,7 @@ logger = logging.getLogger(__name__)
 MOST_WAITING = 20_000
 """Lines; beyond them the newest are dropped."""
 PAUSE_S = 0.1
-PATIENCE_S = 2.0
+PATIENCE_S = 1.0
 """How long the end of the server waits for what is left to be written."""
 _STDOUT = 1
 _METHOD_LENGTH = 32
@@ -59,10 +58,10 @@ class AccessLog:
         if len(waiting) >= self._most_waiting:
             self.dropped += 1
             return
-        # A tuple, because an object with names costs three times as much.
+        # A tuple, because one with names costs three times as much.
         waiting.append(
             (
-                time(),
+                request.kernel.parts.clock.now(),
                 "HEAD" if request.head else request.method[:_METHOD_LENGTH],
                 request.path[:MOST_PATH],
                 status,
@@ -108,7 +107,7 @@ class AccessLog:
         lines: list[bytes] = []
         length = 0
         while self._waiting:
-            line = self._line(Entry(*self._waiting[0]))
+            line = self._line(Entry._make(self._waiting[0]))
             if lines and length + len(line) > MOST_BYTES:
                 break
             self._waiting.popleft()

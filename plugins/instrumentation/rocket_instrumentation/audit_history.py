@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from rocket_instrumentation.audit_described import describe_history
 from rocket_instrumentation.audit_row import CREATE, DELETE, EVERYTHING, changed_fields, shown_change
 from rocket_instrumentation.audit_table import ROWS, SHOWN
+from rocket_instrumentation.described import describe_history
 from rocket_kernel import (
     Access,
     AccessClass,
@@ -133,4 +135,5 @@ HISTORY_ROUTE = Route(
     access=AccessClass.PERMISSION,
     handler=show_history,
     confirms_caller=True,
+    operation=describe_history,
 )

@@ -11,6 +11,7 @@ from rocket_kernel import (
     Call,
     Event,
     InvalidPayload,
+    Registry,
     Request,
     Response,
     Transaction,
@@ -25,10 +26,10 @@ MOST_CHARACTERS = 255
 """Of an action, and of the name of an entity: both stand in an index, whose entries are limited."""
 
 
-async def store_event(event: Event, session: Transaction, call: Call) -> None:
+async def store_event(event: Event, session: Transaction, registry: Registry, call: Call) -> None:
     """In the transaction of whoever sends it."""
     parent = current_span()
-    row = business_row(event, call, None if parent is None else parent.span_id)
+    row = business_row(event, call, None if parent is None else parent.span_id, registry.model)
     await EVENT_ROWS.insert_many(session, [{**row, "kept_at": row["created_at"]}])
 
 
@@ -38,7 +39,8 @@ async def post_event(request: Request) -> Response:
     parent = current_span()
     async with request.app.writing(request.actor) as (tx, registry):
         await emit_event(event, tx, registry, call)
-    return data({**business_row(event, call, None if parent is None else parent.span_id), "status": "ok"}, 201)
+    row = business_row(event, call, None if parent is None else parent.span_id, registry.model)
+    return data({**row, "status": "ok"}, 201)
 
 
 def parse_event(body: Mapping[str, Any]) -> Event:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from rocket_instrumentation.events_minutes import minute_of
-from rocket_instrumentation.tables import EVENT_ROWS, MINUTE_ROWS
+from rocket_instrumentation.tables import EVENT_ROWS, JOURNAL_ROWS, MINUTE_ROWS
 from rocket_kernel import Comparison, JobRun, timestamp_text
 
 EVERY_S = 3600.0
@@ -20,6 +20,7 @@ async def forget_events(run: JobRun) -> None:
     old = {"created_at": Comparison("<", limit)}
     async with run.app.writing_aside() as tx:
         await MINUTE_ROWS.delete(tx, {"minute": Comparison("<", limit)})
+        await JOURNAL_ROWS.delete(tx, {"created_at": Comparison("<", limit)})
     while True:
         async with run.app.writing_aside() as tx:
             rows = await EVENT_ROWS.select_values(

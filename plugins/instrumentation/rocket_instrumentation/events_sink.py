@@ -1,48 +1,72 @@
-"""Listens to traces and stores them, app by app, in the background. Nothing here ever keeps a request waiting."""
+"""Listens to traces and stores them, app by app, in the background. Nothing here ever keeps a request waiting.
+
+What is noted is on disk within `flush_interval_ms`. As long as less than a batch comes in a round it goes into `_events` at
+once; when more comes it is journalled, which costs a tenth, and put there when it is quieter, when somebody looks at
+events, or when too much waits in the journal.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from contextvars import Context
 from dataclasses import dataclass, field
+from datetime import datetime
 
-from rocket_instrumentation.events_buffer import Buffer
-from rocket_instrumentation.events_writing import span_rows, write_rows
+from rocket_instrumentation.events_buffer import Buffer, Packed, count_spans
+from rocket_instrumentation.events_minutes import Minutes
+from rocket_instrumentation.events_pack import pack
+from rocket_instrumentation.events_writing import settle_oldest, write_events, write_journal
 from rocket_instrumentation.sampling import is_sampled
-from rocket_kernel import AppContext, AppNotFound, InstrumentationConfig, Metric, MetricType, RocketError, Span
+from rocket_kernel import (
+    AppContext,
+    AppNotFound,
+    Clock,
+    InstrumentationConfig,
+    Metric,
+    MetricType,
+    RocketError,
+    Span,
+)
 
 logger = logging.getLogger(__name__)
 
-_MOST_AT_ONCE = 2000
+MOST_JOURNALLED = 1_000_000
+"""Spans. Beyond them the journal is worked off while requests go on, which then have to share the time."""
+_MOST_JOURNALLED, _MOST_STORED = 4000, 500
 """Spans in one transaction, which other writers have to wait for."""
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 30.0
 """Between two tries while the database refuses."""
 _LAST_TRY_S = 5.0
-"""How long an app that is closed waits for its last spans to be stored."""
+"""How long an app that is closed waits for its last spans to be journalled."""
+_LOOK_S = 1.0
+"""How long somebody who looks at events waits for the journal to be worked off."""
 
 
 @dataclass(slots=True)
 class EventCounts:
-    """Of one app in this process, ever since it started."""
+    """Spans of one app in this process, ever since it started."""
 
     stored: int = 0
+    """Journalled: they outlive the process."""
     dropped_full: int = 0
-    """Spans for which there was no room."""
+    """There was no room for them."""
     dropped_bad: int = 0
-    """Spans that could not be stored for what they hold."""
+    """The database would not have them for what they hold."""
     dropped_closed: int = 0
-    """Spans that could not be stored before their app was closed or deleted."""
+    """Their app was closed before they could be stored."""
 
 
 @dataclass(slots=True, eq=False)
 class EventSink:
     counts: dict[str, EventCounts] = field(default_factory=dict)
     """By app."""
+    most_journalled: int = MOST_JOURNALLED
     _config: InstrumentationConfig | None = None
     """None while the kernel does not run."""
+    _clock: Clock | None = None
     _rate: float = 0.0
     """Share of the traces that are wanted."""
     _buffers: dict[str, Buffer] = field(default_factory=dict)
@@ -50,9 +74,10 @@ class EventSink:
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _loop: asyncio.Task[None] | None = None
     _stopping: bool = False
+    _looking: set[asyncio.Task[None]] = field(default_factory=set)
 
-    def start(self, config: InstrumentationConfig) -> None:
-        self._config = config
+    def start(self, config: InstrumentationConfig, clock: Clock) -> None:
+        self._config, self._clock = config, clock
         self._rate = config.sampling_rate if config.enabled else 0.0
         self._stopping = False
         if self._rate and self._loop is None:
@@ -61,24 +86,35 @@ class EventSink:
 
     async def stop(self) -> None:
         """Store what waits, for a while. Spans that come later are not wanted."""
-        self._rate, self._config = 0.0, None
-        self._stopping = True
+        self._rate, self._stopping = 0.0, True
         self._wake.set()
         if self._loop is not None:
             await self._loop
             self._loop = None
+        if self._looking:
+            await asyncio.wait(self._looking)
         await asyncio.gather(*(self.close(buffer.app) for buffer in list(self._buffers.values())))
+        self._config = None
+
+    async def open(self, app: AppContext) -> None:
+        """An app is opened: a process that died may have left a journal."""
+        if self._rate:
+            self._buffer(app)
 
     async def close(self, app: AppContext) -> None:
         """The app's connections are about to be closed."""
         buffer = self._buffers.pop(app.identity, None)
         if buffer is None:
             return
+        buffer.closing = True
         with suppress(TimeoutError):
             async with asyncio.timeout(_LAST_TRY_S):
-                while buffer.count and await self._write(buffer):
+                while buffer.waiting and await self._write(buffer, journal=True):
                     pass
-        self._counts(app.name).dropped_closed += buffer.count
+                if buffer.draining is not None:
+                    await asyncio.wait([buffer.draining])
+        if buffer.spans:
+            self._counts(app.name).dropped_closed += buffer.spans
 
     def samples(self, app: str | None, trace_id: str) -> bool:
         return app is not None and self._rate > 0 and is_sampled(trace_id, self._rate)
@@ -88,22 +124,41 @@ class EventSink:
             return
         buffer = self._buffers.get(app.identity)
         if buffer is None:
-            buffer = self._buffers[app.identity] = Buffer(app, self._config.buffer_size)
-        if not buffer.add(spans):
-            self._counts(app.name).dropped_full += len(spans)
-        elif buffer.has_batch:
+            buffer = self._buffer(app)
+        number = len(spans)
+        if not buffer.has_room(number):
+            self._counts(app.name).dropped_full += number
+            return
+        buffer.add(number, pack(spans))
+        if buffer.spans >= buffer.size:
             self._wake.set()
 
-    async def flush(self) -> None:
-        """Try to store everything that waits now; for tests, and whoever wants to see the end."""
-        for buffer in list(self._buffers.values()):
-            while buffer.count and await self._write(buffer):
+    async def look(self, app: AppContext) -> None:
+        """Somebody is about to look at events: bring their table up to date, as far as that takes no longer than a moment.
+
+        Raises nothing: who looks finds out about a database that is away.
+        """
+        buffer = self._buffers.get(app.identity) or Buffer(app, 1)
+        # Whoever looks may go away, and whether a commit that is cut off happened nobody would know.
+        work = asyncio.create_task(self._catch_up(buffer), context=Context())
+        self._looking.add(work)
+        work.add_done_callback(self._looking.discard)
+        await asyncio.wait([work], timeout=_LOOK_S)
+
+    async def _catch_up(self, buffer: Buffer) -> None:
+        loop = asyncio.get_running_loop()
+        end = loop.time() + _LOOK_S
+        with suppress(RocketError):
+            while buffer.waiting and await self._write(buffer, journal=False):
+                pass
+            while loop.time() < end and await self._settle(buffer):
                 pass
 
     def metric(self) -> Metric:
         return Metric(
             name="rocket_instrumentation_spans_total",
-            help="Spans of events by app and outcome: stored, or dropped because the buffer was full, the row bad, or the app closed.",
+            help="Spans of events by app and outcome: stored, or dropped because the buffer was full, the database would"
+            " not have them, or their app was closed.",
             read=self._samples,
             type=MetricType.COUNTER,
             labels=("app", "outcome"),
@@ -119,6 +174,10 @@ class EventSink:
     def _counts(self, app: str) -> EventCounts:
         return self.counts.setdefault(app, EventCounts())
 
+    def _buffer(self, app: AppContext) -> Buffer:
+        size = 1 if self._config is None else self._config.buffer_size
+        return self._buffers.setdefault(app.identity, Buffer(app, size))
+
     async def _run(self) -> None:
         if self._config is None:
             return
@@ -131,50 +190,101 @@ class EventSink:
             now = asyncio.get_running_loop().time()
             for buffer in self._buffers.values():
                 # One app's database being away must not keep others from theirs.
-                if buffer.waiting and now >= buffer.retry_at and (buffer.draining is None or buffer.draining.done()):
+                idle = buffer.draining is None or buffer.draining.done()
+                if idle and now >= buffer.retry_at and (buffer.waiting or buffer.journalled or not buffer.looked):
                     buffer.draining = asyncio.create_task(self._drain(buffer), name="rocket events of an app")
 
     async def _drain(self, buffer: Buffer) -> None:
+        """Store what waits: less than a batch in its table, more in the journal. When it is quiet, or too much is
+        journalled, work off some of that."""
+        busy = False
         try:
-            while await self._write(buffer) and buffer.has_batch:
-                pass
+            while buffer.waiting and not buffer.closing:
+                busy = busy or buffer.has_batch
+                if not await self._write(buffer, journal=busy):
+                    return
+            while not self._stopping and not buffer.closing and not buffer.has_batch:
+                if busy and buffer.journalled < self.most_journalled:
+                    return
+                if not (buffer.journalled or not buffer.looked) or not await self._settle(buffer):
+                    return
+        except AppNotFound:
+            self._forget(buffer)
+        except RocketError as error:
+            self._put_off(buffer, error)
         except Exception:
             logger.exception("storing events of app %s failed", buffer.app.name)
 
-    async def _write(self, buffer: Buffer) -> bool:
-        """One batch; False when it has to wait, or there is none."""
+    async def _write(self, buffer: Buffer, *, journal: bool) -> bool:
+        """One batch, into the journal or into the table; False when it has to wait, or there is none."""
         async with buffer.writing:
-            traces = buffer.take(_MOST_AT_ONCE)
+            traces = buffer.take(_MOST_JOURNALLED if journal else _MOST_STORED)
             if not traces:
                 return False
-            rows, bad = span_rows(traces)
             try:
-                refused = await write_rows(buffer.app, rows, buffer.minutes)
+                refused = await self._store(buffer, traces, journal=journal)
             except AppNotFound:
-                self._forget(buffer, traces)
+                buffer.done(traces)
+                self._forget(buffer)
                 return False
             except RocketError as error:
-                self._put_off(buffer, traces, error)
+                buffer.give_back(traces)
+                self._put_off(buffer, error)
                 return False
             except BaseException:
                 buffer.give_back(traces)
                 raise
             buffer.done(traces)
-            buffer.failures, buffer.retry_at = 0, 0.0
+        buffer.failures, buffer.retry_at = 0, 0.0
         counts = self._counts(buffer.app.name)
-        counts.stored += len(rows) - refused
-        counts.dropped_bad += bad + refused
+        counts.stored += count_spans(traces) - refused
+        counts.dropped_bad += refused
         return True
 
-    def _forget(self, buffer: Buffer, traces: Sequence[Sequence[Span]]) -> None:
+    async def _store(self, buffer: Buffer, traces: list[Packed], *, journal: bool) -> int:
+        """How many spans were refused. Raises RocketError."""
+        if journal:
+            await write_journal(buffer.app, traces, self._now())
+            buffer.journalled += count_spans(traces)
+            return 0
+        async with self._remembering(buffer):
+            return (await write_events(buffer.app, traces, buffer.minutes)).refused
+
+    @asynccontextmanager
+    async def _remembering(self, buffer: Buffer) -> AsyncIterator[None]:
+        """Sums are written by one at a time, and what is remembered of them counts as long as commits succeed."""
+        async with buffer.settling:
+            try:
+                yield
+            except BaseException:
+                # It may have been committed all the same.
+                buffer.minutes = Minutes()
+                raise
+
+    async def _settle(self, buffer: Buffer) -> bool:
+        """One row of the journal; False when there is none. Raises RocketError."""
+        async with self._remembering(buffer):
+            settled = await settle_oldest(buffer.app, buffer.minutes)
+        if settled is None:
+            buffer.journalled, buffer.looked = 0, True
+            return False
+        buffer.journalled = max(buffer.journalled - settled.spans, 1)
+        if settled.refused:
+            self._counts(buffer.app.name).dropped_bad += settled.refused
+        return True
+
+    def _now(self) -> datetime:
+        if self._clock is None:
+            raise RuntimeError("the kernel does not run")
+        return self._clock.now()
+
+    def _forget(self, buffer: Buffer) -> None:
         """The app is gone, and with it whoever would look at its events."""
-        buffer.done(traces)
-        buffer.done(list(buffer.waiting))
         buffer.waiting.clear()
+        buffer.spans = buffer.held_bytes = 0
         self._buffers.pop(buffer.app.identity, None)
 
-    def _put_off(self, buffer: Buffer, traces: Sequence[Sequence[Span]], error: RocketError) -> None:
-        buffer.give_back(traces)
+    def _put_off(self, buffer: Buffer, error: RocketError) -> None:
         pause = min(_FIRST_PAUSE_S * 2.0 ** min(buffer.failures, 10), _LONGEST_PAUSE_S)
         buffer.failures += 1
         buffer.retry_at = asyncio.get_running_loop().time() + pause

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from itertools import count
 
+from rocket_instrumentation.described import METRICS
 from rocket_instrumentation.metrics_access import require_metrics_reader
 from rocket_instrumentation.metrics_apps import AppFigures
 from rocket_instrumentation.metrics_figures import Declared, Figures, ProcessFigures, Reader, add_up
@@ -39,8 +40,13 @@ class MetricsDesk:
         self._serials = count(1)
 
     @property
+    def declared(self) -> Sequence[Metric]:
+        """Those that the plugin shows beside what the kernel and plugins declare."""
+        return self._own
+
+    @property
     def route(self) -> Route:
-        return Route(method="GET", path="/metrics", access=AccessClass.PUBLIC, handler=self.answer)
+        return Route(method="GET", path="/metrics", access=AccessClass.PUBLIC, handler=self.answer, operation=METRICS)
 
     def start(self, kernel: Kernel) -> None:
         own = [(OWNER, metric) for metric in self._own]

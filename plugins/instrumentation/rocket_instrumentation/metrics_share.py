@@ -71,9 +71,20 @@ def _read(file: Path) -> ProcessFigures | None:
         age_s = time.time() - file.stat().st_mtime
         found = _decoder.decode(file.read_bytes())
         figures = {name: _figures(listed) for name, listed in found["figures"].items()}
-        return ProcessFigures(int(found["pid"]), age_s < _LIVES_S and not found["ended"], figures)
+        pid = int(found["pid"])
+        return ProcessFigures(pid, age_s < _LIVES_S and not found["ended"] and _exists(pid), figures)
     except (OSError, ValueError, KeyError, TypeError):  # the folder goes when the server ends
         return None
+
+
+def _exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # it is another user's
+        return True
+    return True
 
 
 def _figures(listed: Any) -> dict[Labels, Value]:

@@ -25,7 +25,7 @@ PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0
 """Between two attempts while nobody takes the spans."""
 TIMEOUT_S = 10.0
-PATIENCE_S = 5.0
+PATIENCE_S = 2.0
 """How long the end of the server waits for what is left to be sent."""
 _PATH = "/v1/traces"
 _NEEDED = ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http")
@@ -142,6 +142,8 @@ class OtlpSink:
         stopping = False
         while not stopping:
             stopping = self._stopping.wait(pause_s)
+            if stopping and self._failing:
+                break  # what nobody has taken so far is not taken now
             well = self._export_all(exporter)
             pause_s = self._pause_s if well else min(pause_s * 2, LONGEST_PAUSE_S)
         exporter.shutdown()

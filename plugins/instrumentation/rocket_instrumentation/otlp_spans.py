@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,6 +15,7 @@ from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, Trace
 from rocket_kernel import Span, w3c_span_id
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_UNNAMED = "unknown_service"
 _SAMPLED = TraceFlags(TraceFlags.SAMPLED)
 _KINDS = {"http": SpanKind.SERVER, "sql": SpanKind.CLIENT, "webhook": SpanKind.CLIENT}
 _STANDARD = {
@@ -29,10 +30,10 @@ _STANDARD = {
 
 
 class Converter:
-    def __init__(self, version: str, environ_attributes: Mapping[str, Any] | None = None) -> None:
-        """The name of the service, and further attributes, may come from `OTEL_SERVICE_NAME` and its like."""
-        self._resource = Resource.create({"service.version": version, **(environ_attributes or {})})
-        if self._resource.attributes.get("service.name") == "unknown_service":
+    def __init__(self, version: str) -> None:
+        """What the environment says of the service, in `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES`, counts."""
+        self._resource = Resource({"service.version": version}).merge(Resource.create())
+        if str(self._resource.attributes["service.name"]).startswith(_UNNAMED):
             self._resource = self._resource.merge(Resource({"service.name": "rocket"}))
         self._scope = InstrumentationScope("rocket", version)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from functools import partial
 
@@ -15,7 +16,10 @@ from rocket_kernel import AnswerObserver, Kernel, Metric, Route, SpanSink
 
 
 class Outlets:
-    """`start` and `stop` frame the time in which a kernel serves. Raises ConfigError for wrong settings."""
+    """`start`, which raises StartupError, and `stop` frame the time in which a kernel serves.
+
+    Wrong settings raise ConfigError.
+    """
 
     def __init__(self, settings: InstrumentationSettings, version: str) -> None:
         line = LINES.get(settings.access_log)
@@ -38,18 +42,16 @@ class Outlets:
 
     def start(self, kernel: Kernel) -> None:
         config = kernel.parts.config.instrumentation
-        self.metrics.start(kernel)
-        if self.access_log is not None:
-            self.access_log.start()
         if self.otlp is not None and config.enabled:
             self.otlp.start(partial(is_sampled, rate=config.sampling_rate))
+        if self.access_log is not None:
+            self.access_log.start()
+        self.metrics.start(kernel)
 
     async def stop(self) -> None:
-        if self.otlp is not None:
-            await self.otlp.stop()
-        if self.access_log is not None:
-            await self.access_log.stop()
-        await self.metrics.stop()
+        # At once, because the end of a server must not take long.
+        writing = [each.stop() for each in (self.otlp, self.access_log) if each is not None]
+        await asyncio.gather(self.metrics.stop(), *writing)
 
     def _metrics(self) -> list[Metric]:
         return [each.metric() for each in (self.access_log, self.otlp) if each is not None]

@@ -10,11 +10,11 @@ from rocket_instrumentation.audit_table import AUDIT
 from rocket_instrumentation.audit_writing import compile_audit, compile_import_audit
 from rocket_instrumentation.events_emit import store_event
 from rocket_instrumentation.events_retention import EVERY_S, forget_events
-from rocket_instrumentation.events_routes import EVENT_ROUTES
+from rocket_instrumentation.events_routes import event_routes
 from rocket_instrumentation.events_sink import EventSink
 from rocket_instrumentation.outlets import Outlets
 from rocket_instrumentation.settings import InstrumentationSettings
-from rocket_instrumentation.tables import EVENTS, MINUTES
+from rocket_instrumentation.tables import EVENTS, JOURNAL, MINUTES
 from rocket_kernel import (
     AnswerObserver,
     AppContext,
@@ -27,6 +27,7 @@ from rocket_kernel import (
     Kernel,
     Metric,
     Plugin,
+    Registry,
     Route,
     SpanSink,
     Step,
@@ -49,7 +50,7 @@ class InstrumentationPlugin(Plugin):
 
     @hookimpl
     def register_tables(self) -> Sequence[Table]:
-        return [EVENTS, MINUTES, AUDIT]
+        return [EVENTS, JOURNAL, MINUTES, AUDIT]
 
     @hookimpl
     def register_span_sinks(self) -> Sequence[SpanSink]:
@@ -61,7 +62,7 @@ class InstrumentationPlugin(Plugin):
 
     @hookimpl
     def register_routes(self) -> Sequence[Route]:
-        return [*EVENT_ROUTES, HISTORY_ROUTE, *self.outlets.routes]
+        return [*event_routes(self.events), HISTORY_ROUTE, *self.outlets.routes]
 
     @hookimpl
     def register_answer_observers(self) -> Sequence[AnswerObserver]:
@@ -69,8 +70,8 @@ class InstrumentationPlugin(Plugin):
 
     @hookimpl
     async def on_started(self, kernel: Kernel) -> None:
-        self.events.start(kernel.parts.config.instrumentation)
         self.outlets.start(kernel)
+        self.events.start(kernel.parts.config.instrumentation, kernel.parts.clock)
 
     @hookimpl
     async def on_stopping(self) -> None:
@@ -78,8 +79,14 @@ class InstrumentationPlugin(Plugin):
         await self.outlets.stop()
 
     @hookimpl
+    async def on_app_opened(self, app: AppContext) -> None:
+        await self.events.open(app)
+
+    @hookimpl
     async def on_app_closing(self, app: AppContext) -> None:
         await self.events.close(app)
+        # Names of apps that come and go must not be kept for ever.
+        self.events.counts.pop(app.name, None)
         self.outlets.metrics.requests.forget(app.name)
 
     @hookimpl
@@ -92,8 +99,8 @@ class InstrumentationPlugin(Plugin):
         return [self.events.metric()]
 
     @hookimpl
-    async def on_event(self, event: Event, session: Transaction, call: Call) -> None:
-        await store_event(event, session, call)
+    async def on_event(self, event: Event, session: Transaction, registry: Registry, call: Call) -> None:
+        await store_event(event, session, registry, call)
 
     @hookimpl
     def compile_write_steps(self, entity: Entity) -> Sequence[Step]:

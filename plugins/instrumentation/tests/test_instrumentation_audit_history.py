@@ -20,7 +20,9 @@ TASK = entity(
     public="boolean",
     pin="string sensitive",
 )
-FORM = entity("form", {**AUDIT, "primary_key": {"field": "id", "type": "int"}}, id="int", text="string", public="boolean")
+FORM = entity(
+    "form", {**AUDIT, "primary_key": {"field": "id", "type": "int"}}, id="int", text="string", public="boolean"
+)
 DRAWER = entity("drawer", {**AUDIT, "soft_delete": True}, text="string", public="boolean")
 
 
@@ -146,9 +148,7 @@ async def test_hidden_fields_show_neither_in_changes_nor_as_rows(shop):
     staff = shop.as_actor(STAFF)
     answers = [(await staff.get(f"task/{id}/_history?per_page=2")).require(200) for id in ids]
     own = dict.fromkeys(("id", "slug"))
-    worlds = [
-        ([(row["action"], {**row["changes"], **own}) for row in answer.data], answer.meta) for answer in answers
-    ]
+    worlds = [([(row["action"], {**row["changes"], **own}) for row in answer.data], answer.meta) for answer in answers]
     assert worlds[0] == worlds[1]
     assert "cost" not in answers[0].text
     assert len(await history(shop, f"task/{ids[0]}")) == 5
@@ -163,14 +163,14 @@ async def test_fields_show_to_whom_the_record_shows_them_today(shop):
 
 
 async def test_history_of_deleted_records_is_for_administrators(shop):
-    for path, entity in (("task", "task"), ("drawer", "drawer")):
-        record = await shop.create(entity, {"title": "a", "public": True} if path == "task" else {"public": True})
-        (await shop.delete(f"{entity}/{record['id']}")).require(200)
-        assert [row["action"] for row in await history(shop, f"{entity}/{record['id']}")] == ["delete", "create"]
-        refused = await shop.as_actor(STAFF).get(f"{entity}/{record['id']}/_history")
-        assert_error(refused, 404, "NOT_FOUND", f"{entity} with id {record['id']} not found")
+    for name in ("task", "drawer"):
+        record = await shop.create(name, {"title": "a", "public": True} if name == "task" else {"public": True})
+        (await shop.delete(f"{name}/{record['id']}")).require(200)
+        assert [row["action"] for row in await history(shop, f"{name}/{record['id']}")] == ["delete", "create"]
+        refused = await shop.as_actor(STAFF).get(f"{name}/{record['id']}/_history")
+        assert_error(refused, 404, "NOT_FOUND", f"{name} with id {record['id']} not found")
         # There is no row that its policy could be asked about.
-        assert (await shop.as_actor(WATCHED).get(f"{entity}/{record['id']}/_history")).status == 404
+        assert (await shop.as_actor(WATCHED).get(f"{name}/{record['id']}/_history")).status == 404
 
 
 async def test_a_key_that_is_used_again_begins_a_history_of_its_own(shop):

@@ -34,6 +34,7 @@ from rocket_kernel.testing import Actors, assert_error, entity
 ANONYMOUS = {"actors": {"default": None}}
 PLATFORM = Actor(id="p", email=None, roles=frozenset({"platform_admin"}), platform=True)
 APP_ADMIN = Actor(id="a", email=None, roles=frozenset({"admin"}))
+METRICS_ROUTE = InstrumentationPlugin().outlets.metrics.route
 BEHIND_A_PROXY = {"X-Forwarded-For": "127.0.0.1"}
 
 
@@ -248,13 +249,9 @@ class NamedApp:
 
 
 def request_of(app: str) -> Request:
-    route = InstrumentationPlugin().outlets.metrics.route
     made = Request(None, "GET", "/", "", {}, "t")  # type: ignore[arg-type]
-    made.route, made.app = ROUTES.setdefault("one", route), NamedApp(app)  # type: ignore[assignment]
+    made.route, made.app = METRICS_ROUTE, NamedApp(app)  # type: ignore[assignment]
     return made
-
-
-ROUTES: dict[str, Any] = {}
 
 
 # -- Metrics of others --

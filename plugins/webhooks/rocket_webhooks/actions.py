@@ -74,6 +74,8 @@ def _row(action: ActionStart, env_prefix: str) -> Row:
         "trace_id": action.call.trace_id,
         **causing_span(),
     }
+    if action.sensitive:
+        values["sensitive"] = sorted(action.sensitive)
     if action.idempotency_key is not None:
         values |= {"idempotency_key": action.idempotency_key, "action_key": action.idempotency_key}
     if action.then is not None:

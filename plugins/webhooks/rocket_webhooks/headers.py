@@ -6,9 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from rocket_kernel import Detail, ValidationFailed
+from rocket_kernel import MASK, Detail, ValidationFailed
 
-MASK = "***"
 RESERVED = frozenset({"host", "content-length", "transfer-encoding", "connection"})
 RESERVED_PREFIX = "webhook-"
 MASKED = frozenset({"authorization", "cookie", "webhook-signature"})

@@ -6,8 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from rocket_kernel import Model
-from rocket_webhooks.headers import MASK
+from rocket_kernel import MASK, Model, masked_members, sensitive_names
 from rocket_webhooks.outbox import Row
 from rocket_webhooks.payload import json_text
 from rocket_webhooks.tables import SHOWN
@@ -24,6 +23,7 @@ def shown_log(row: Row, model: Model) -> dict[str, Any]:
     if fields is None:
         # Its entity is gone, and with it the knowledge of what is sensitive.
         return shown | {name: MASK if row[name] else "" for name in ("request_body", "response_body")}
+    fields |= frozenset(row["sensitive"] or ())
     if not fields:
         return shown
     shown["request_body"] = _masked_request(row["request_body"], fields)
@@ -37,7 +37,7 @@ def _sensitive(row: Row, model: Model) -> frozenset[str] | None:
     if entity is None:
         # An action may belong to no record at all.
         return None if row["entity"] else frozenset()
-    return frozenset(name for name, field in entity.fields.items() if field.sensitive)
+    return sensitive_names(entity)
 
 
 def _masked_request(text: str, fields: frozenset[str]) -> str:
@@ -45,7 +45,7 @@ def _masked_request(text: str, fields: frozenset[str]) -> str:
     if not isinstance(body, dict):
         return text
     if "event" not in body or "record" not in body:
-        return json_text(_masked_everywhere(body, fields))
+        return json_text(masked_members(body, fields))
     masked = dict(body)
     for name in _RECORDS:
         if isinstance(body.get(name), dict):
@@ -61,20 +61,11 @@ def _masked_record(record: Mapping[str, Any], fields: frozenset[str]) -> dict[st
     return {name: MASK if name in fields else value for name, value in record.items()}
 
 
-def _masked_everywhere(value: Any, fields: frozenset[str]) -> Any:
-    """Of a body whose form is not ours: by name, however deep."""
-    if isinstance(value, dict):
-        return {name: MASK if name in fields else _masked_everywhere(item, fields) for name, item in value.items()}
-    if isinstance(value, list):
-        return [_masked_everywhere(item, fields) for item in value]
-    return value
-
-
 def _masked_response(text: str, fields: frozenset[str], secrets: set[str]) -> str:
     """A receiver may send back what it was sent, in whatever form."""
     body = _parsed(text)
     if isinstance(body, (dict, list)):
-        text = json_text(_masked_everywhere(body, fields))
+        text = json_text(masked_members(body, fields))
     for secret in sorted(secrets, key=len, reverse=True):
         text = text.replace(secret, MASK)
     return text

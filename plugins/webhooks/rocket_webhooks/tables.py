@@ -76,6 +76,7 @@ WEBHOOK_LOGS = Table(
         Column("span_id", _TEXT, nullable=False, default=""),  # of the span that caused it, where there was one
         Column("record_id", _TEXT, nullable=False, default=""),
         Column("is_test", _BOOLEAN, nullable=False, default=False),
+        Column("sensitive", _DOCUMENT),  # of an action: names of members of its body that answers mask
         Column("headers", _DOCUMENT),  # of an action: as defined, with templates
         Column("action_key", _TEXT),  # of an action that brought its own idempotency_key: that key
         Column("then_job", _TEXT),

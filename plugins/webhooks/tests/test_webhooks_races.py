@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from rocket_kernel import AppContext, Comparison
+from rocket_kernel import AppContext, Comparison, timestamp_text
 from rocket_kernel.clock import SystemClock
 from rocket_kernel.testing import Database, Receiver, entity
 from rocket_kernel.testing.processes import ServerProcess
@@ -23,7 +23,7 @@ NOW = "2026-01-02T03:04:05.678Z"
 LATER = "2026-01-02T04:04:05.678Z"
 
 
-async def put(app: AppContext, webhook: dict[str, Any], count: int, **changes: Any) -> None:
+async def put(app: AppContext, webhook: dict[str, Any], count: int, *, now: str = NOW, **changes: Any) -> None:
     """Deliveries that failed before and are due again."""
     values = {
         "webhook_id": webhook["id"],
@@ -37,7 +37,7 @@ async def put(app: AppContext, webhook: dict[str, Any], count: int, **changes: A
         "trace_id": "0af76519-16cd-43dd-8448-eb211c80319c",
         **changes,
     }
-    rows = [outbox_row(NOW, {"lane": webhook["id"], **values}) for _ in range(count)]
+    rows = [outbox_row(now, {"lane": webhook["id"], **values}) for _ in range(count)]
     async with app.store.write() as tx:
         await LOGS.insert_many(tx, rows)
 
@@ -74,7 +74,9 @@ async def test_four_processes_send_two_thousand_due_rows_once(
                 hook = (await shop.post("_admin/webhooks", {"entity": "item", "url": receiver.url})).require(201).data
             server.stop()
             running = await start_kernel([WebhooksPlugin], shared=True)
-            await put(await running.kernel.apps.app("shop"), hook, 2000)
+            # Of today: what is old and delivered the servers would remove.
+            now = timestamp_text(SystemClock().now())
+            await put(await running.kernel.apps.app("shop"), hook, 2000, now=now)
             await running.stop()
             server.start()
             await receiver.wait_for(2000, timeout=120)

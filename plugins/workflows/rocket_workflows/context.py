@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from rocket_kernel import Actor, Entity
+from rocket_kernel import MASK, Actor, Entity
 from rocket_workflows.refusal import refuse
 
 CONTEXT = "context."
@@ -15,6 +16,8 @@ NOW = "now"
 _PLAIN = frozenset({"record_id", "entity", "event"})
 _USER = frozenset({"id", "email"})
 _OF_RECORD = frozenset({"record", "old"})
+_SHORTEST = 4
+"""Shorter values stand in any text by chance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,8 @@ class Occasion:
     old: Mapping[str, Any] | None = None
     event: str | None = None
     payload: Mapping[str, Any] = field(default_factory=dict)
+    sensitive: frozenset[str] = frozenset()
+    """Members of the payload, at any depth, that hold values of sensitive fields."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,60 @@ class Path:
             return occasion.actor.id if self.rest == "id" else occasion.actor.email
         value = getattr(occasion, self.root)
         return _walk(value, self.rest) if self.rest else _copied(value)
+
+
+def sensitive_members(paths: Mapping[str, Path | None], occasion: Occasion, fields: frozenset[str]) -> list[str]:
+    """The names of the context, and of members in its values, that hold values of sensitive fields.
+
+    `fields` are the sensitive fields of the occasion's entity.
+    """
+    found: set[str] = set()
+    for name, path in paths.items():
+        if path is None or path.root not in (*_OF_RECORD, "payload"):
+            continue
+        inside = occasion.sensitive if path.root == "payload" else fields
+        if not path.rest:
+            found |= inside
+        elif not inside.isdisjoint(path.rest.split(".")):
+            found.add(name)
+        elif path.root == "payload":
+            found |= inside
+    return sorted(found)
+
+
+def masked_text(text: str, context: Any, names: Collection[str]) -> str:
+    """A text without the values that members of these names have in the context: errors quote ids, for one."""
+    for value in sorted(_values_of(context, names), key=len, reverse=True) if names else ():
+        text = text.replace(value, MASK)
+    return text
+
+
+def _values_of(value: Any, names: Collection[str]) -> set[str]:
+    found: set[str] = set()
+    if isinstance(value, dict):
+        for name, item in value.items():
+            if name not in names:
+                found |= _values_of(item, names)
+            elif len(shown := item if isinstance(item, str) else json.dumps(item)) >= _SHORTEST:
+                found.add(shown)
+    elif isinstance(value, list):
+        for item in value:
+            found |= _values_of(item, names)
+    return found
+
+
+def members_from(template: Any, names: frozenset[str]) -> frozenset[str]:
+    """The members of a value of an action whose texts take what bears one of these names in the context."""
+    found: set[str] = set()
+    if isinstance(template, dict):
+        for key, value in template.items():
+            if any(not names.isdisjoint((name, *name.split("."))) for name in context_names(value)):
+                found.add(key)
+            found |= members_from(value, names)
+    elif isinstance(template, list):
+        for item in template:
+            found |= members_from(item, names)
+    return frozenset(found)
 
 
 def parse_path(text: Any) -> Path | None:

@@ -23,7 +23,7 @@ from rocket_kernel import (
 )
 from rocket_workflows.check_actions import CREATE_RECORD, DELETE_RECORD, RECORD_ACTIONS, SEND_EVENT, SET_FIELD
 from rocket_workflows.claims import Claim
-from rocket_workflows.context import filled
+from rocket_workflows.context import filled, members_from
 from rocket_workflows.definition import CREATE, DELETE, UPDATE, Action
 
 Checkpoint = Callable[[Transaction, Registry], Awaitable[None]]
@@ -77,11 +77,13 @@ def write_order(action: Action, row: Mapping[str, Any], now: str) -> WriteOrder:
 
 async def _send_event(claim: Claim, action: Action, call: Call, checkpoint: Checkpoint) -> None:
     row = claim.row
+    names, template = frozenset(row["sensitive"] or ()), action.body.get("payload") or {}
     event = Event(
         action=action.body["event"],
         entity=row["entity"] or "",
         record_id=row["record_id"] or "",
-        payload=filled(action.body.get("payload") or {}, row["context"], call.now),
+        payload=filled(template, row["context"], call.now),
+        sensitive=names | members_from(template, names) if names else names,
     )
     async with claim.app.writing() as (tx, registry):
         await emit_event(event, tx, registry, call)
@@ -100,6 +102,7 @@ async def begin_outside(
             ActionStart(
                 definition=action.body,
                 body=row["context"],
+                sensitive=frozenset(row["sensitive"] or ()),
                 entity=row["entity"] or "",
                 record_id=row["record_id"] or "",
                 hook=HOOK,

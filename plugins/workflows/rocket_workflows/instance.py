@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from rocket_kernel import Actor, timestamp_text
+from rocket_kernel import Actor, masked_members, timestamp_text
+from rocket_workflows.context import masked_text
 from rocket_workflows.definition import ApprovalStep, Assignee, Step, WaitStep, Workflow
 from rocket_workflows.goto import END
 from rocket_workflows.tables import NEVER
@@ -34,8 +35,11 @@ SHOWN = ("id", "workflow_id", "workflow_name", "workflow_version", "entity", "re
 
 
 def shown_instance(row: Row) -> dict[str, Any]:
-    """The instance of contract §9.3."""
-    return {name: row[name] for name in SHOWN}
+    """The instance of contract §9.3, without values of sensitive fields."""
+    shown = {name: row[name] for name in SHOWN}
+    if names := row.get("sensitive"):
+        shown["context"] = masked_members(shown["context"], names)
+    return shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +177,7 @@ def overrun(row: Row, note: Note, target: str, *, max_steps: int) -> Values:
 
 def failed(row: Row, error: str, now: str, *, status: str = FAILED) -> Values:
     """The current step failed. `status` is that of the history."""
-    error = error[:LONGEST_ERROR]
+    error = masked_text(error, row["context"], row.get("sensitive") or ())[:LONGEST_ERROR]
     note = Note(row["current_step"], status, now, error=error)
     return {**ended(FAILED, now, step=row["current_step"], error=error), "history": noted(row, note)}
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from operator import itemgetter
 from typing import Any
 
-from rocket_kernel import Actor, Comparison, Registry, Session, parse_count
+from rocket_kernel import Actor, Comparison, Registry, Session, masked_members, parse_count
 from rocket_workflows.instance import RUNNING, SHOWN, decider_keys, shown_instance
 from rocket_workflows.kind import find_workflow
 from rocket_workflows.tables import INSTANCE_ROWS
@@ -50,9 +51,19 @@ async def pending_instances(session: Session, actor: Actor) -> list[dict[str, An
     """For an answer, newest first: for administrators what is at a step, for others the approvals they may decide."""
     if actor.is_admin:
         where = {"status": RUNNING, "current_step": Comparison("<>", "")}
-        return await INSTANCE_ROWS.select_for_answer(session, where, columns=SHOWN, order_by=NEWEST_FIRST)
+        columns = (*SHOWN, "sensitive")
+        rows = await INSTANCE_ROWS.select_for_answer(session, where, columns=columns, order_by=NEWEST_FIRST)
+        return [_masked(row) for row in rows]
     # Only running approvals have a key. To ask for their status or order too would lead a database to another index, and
     # through all instances there are.
     rows = await INSTANCE_ROWS.select(session, {"assignee_key": decider_keys(actor)})
     rows.sort(key=itemgetter("id"), reverse=True)
     return [shown_instance(row) for row in rows]
+
+
+def _masked(row: dict[str, Any]) -> dict[str, Any]:
+    """A row whose documents are texts. What holds nothing sensitive stays as it is."""
+    names = row.pop("sensitive")
+    if names is not None:
+        row["context"] = masked_members(json.loads(bytes(row["context"])), json.loads(bytes(names)))
+    return row

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rocket_kernel import Actor, Call, Cause, Registry, Stored, Transaction, annotate, span
+from rocket_kernel import Actor, Call, Cause, Registry, Stored, Transaction, annotate, sensitive_names, span
 from rocket_workflows.assigning import arrive
-from rocket_workflows.context import Occasion
+from rocket_workflows.context import Occasion, sensitive_members
 from rocket_workflows.definition import Workflow
 from rocket_workflows.ids import new_id
 from rocket_workflows.instance import FAILED, Note, Values, ended
@@ -33,7 +33,9 @@ class Starter:
     async def _start(
         self, tx: Transaction, registry: Registry, stored: Stored[Workflow], occasion: Occasion, call: Call
     ) -> dict[str, Any]:
+        entity = registry.model.entities.get(occasion.entity or "")
         row = new_instance(stored, occasion, call)
+        row["sensitive"] = sensitive_members(stored.item.context, occasion, sensitive_names(entity)) or None
         first = stored.item.steps[stored.item.first]
         if row["depth"] > self.max_chain_depth:
             row |= _too_deep(first.id, call.now, self.max_chain_depth)

@@ -79,6 +79,7 @@ INSTANCES = Table(
         Column("position", _INTEGER, nullable=False, default=0),
         Column("attempt", _INTEGER, nullable=False, default=0),
         Column("delivery", _TEXT),
+        Column("sensitive", _DOCUMENT),
         Column("created_at", _TIMESTAMP, nullable=False),
         Column("updated_at", _TIMESTAMP, nullable=False),
     ),
@@ -101,6 +102,7 @@ what only administrators ask now and then: each costs the writes that start inst
 - `position`: the action of an action step that comes next.
 - `attempt`: how often that action has been tried in vain.
 - `delivery`: the key of the delivery that the step waits for.
+- `sensitive`: names of members of the context that hold values of sensitive fields, which answers mask; null for none.
 """
 
 WORKFLOW_ROWS = TableRows(WORKFLOWS)

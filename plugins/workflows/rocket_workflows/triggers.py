@@ -115,6 +115,7 @@ async def start_by_event(
             record_id=event.record_id or None,
             event=event.action,
             payload=event.payload,
+            sensitive=event.sensitive,
         )
         row = await starter.start(session, registry, stored, occasion, call)
         if run is not None:

@@ -25,6 +25,7 @@ from rocket_kernel.store.dialects.base import (
     referenced,
 )
 from rocket_kernel.store.existing import ExistingColumn, ExistingTable
+from rocket_kernel.store.formulas import LARGEST_PART
 from rocket_kernel.store.names import counter_name, key_name
 
 SIMPLE_CASE = "pg_c_utf8"
@@ -90,10 +91,10 @@ class PostgresDialect(Dialect):
         return expression if type.member is None else f"(({expression})::jsonb ->> {quoted_text(type.member)})"
 
     def part(self, expression: str, name: str) -> str:
-        member = quoted_text(name)
-        digits = f"({expression} ->> {member}) ~ '^-?[0-9]{{1,16}}$'"
-        whole = f"jsonb_typeof({expression} -> {member}) = 'number' AND {digits}"
-        return f"CASE WHEN {whole} THEN ({expression} ->> {member})::float8 END"
+        member = f"({expression} -> {quoted_text(name)})"
+        # JSON orders by kind first, so nothing but a number lies between two; and only CASE keeps what may fail behind it.
+        small = f"{member} BETWEEN '-{LARGEST_PART}'::jsonb AND '{LARGEST_PART}'::jsonb"
+        return f"CASE WHEN {small} THEN CASE WHEN scale({member}::numeric) = 0 THEN {member}::float8 END END"
 
     def number(self, placeholder: str) -> str:
         return f"{placeholder}::float8"

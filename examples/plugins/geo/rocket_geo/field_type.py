@@ -40,12 +40,10 @@ def show(stored: Any, _app: str) -> dict[str, float] | None:
 
 
 def near(text: str) -> Truth:
-    """No farther than a distance: first inside a box, which an index answers, then inside the ball."""
+    """No farther than a distance: first between two parallels, which an index answers, then inside the ball."""
     point, distance_m = parse_near(text)
     place, line = spot(point["lat"], point["lng"]), straight_nm(distance_m)
-    box = _Z.between(place.z - line, place.z + line)
-    box &= _X.between(place.x - line, place.x + line) & _Y.between(place.y - line, place.y + line)
-    return box & (_squared_line(place) <= float(line) * float(line))
+    return _Z.between(place.z - line, place.z + line) & (_squared_line(place) <= float(line) * float(line))
 
 
 def nearness(text: str) -> Term:

@@ -129,7 +129,7 @@ async def test_distances_of_nonsense(client):
         assert "distance_m" in refused.error["message"]
 
 
-async def test_an_index_answers_the_box(running, client):
+async def test_an_index_answers_what_is_near(running, client):
     rows = [
         {"name": str(n), "location": {"lat": n * 7919 % 18000 / 100 - 90, "lng": n * 104729 % 36000 / 100 - 180}}
         for n in range(4000)

@@ -1,0 +1,121 @@
+"""A trace as one line of JSON, the form in which it waits and is journalled; and the rows that it stands for. Pure.
+
+Packing is part of a request, so it does no more than it must: ids, times and metadata are written out when the rows are
+made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+
+from rocket_instrumentation.events_row import SYSTEM, SpanRow
+from rocket_kernel import Span, timestamp_text
+
+MOST_BYTES = 8192
+"""Of the metadata of one span; more is left out, and said to be."""
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder().decode
+
+
+def pack(spans: Sequence[Span]) -> bytes:
+    """`spans` is one whole trace. Without line breaks. Raises nothing for any metadata."""
+    trace = spans[0].trace
+    head = (
+        trace.trace_id,
+        trace.user_id,
+        trace.id_prefix,
+        timestamp_text(trace.clock_base),
+        spans[0].parent_span_id,
+    )
+    packed = [one.facts() for one in spans]
+    try:
+        return _encode((head, packed))
+    except (UnicodeEncodeError, TypeError, ValueError, RecursionError):
+        return _encode((_readable(head), [_readable(one) for one in packed]))
+
+
+def unpack(line: bytes | str) -> list[SpanRow]:
+    """Wire values in the order of `SPAN_COLUMNS`, for each span. Raises for what is no packed trace."""
+    (trace_id, user_id, prefix, began, outer), spans = _decode(line)
+    return [
+        (
+            f"{prefix}{number:012x}",
+            trace_id,
+            f"{prefix}{number:012x}",
+            outer if parent is None else f"{prefix}{parent:012x}",
+            SYSTEM,
+            source,
+            component,
+            action,
+            entity,
+            record_id,
+            user_id,
+            None if duration is None else round(duration, 3),
+            status,
+            _metadata(metadata),
+            _instant(began, int(after_s * 1000.0)),
+        )
+        for (
+            number,
+            parent,
+            source,
+            component,
+            action,
+            entity,
+            record_id,
+            after_s,
+            duration,
+            status,
+            metadata,
+        ) in spans
+    ]
+
+
+def lines(traces: str) -> Iterator[str]:
+    """The packed traces of a row of the journal."""
+    return iter(traces.split("\n")) if traces else iter(())
+
+
+def _metadata(packed: Any) -> msgspec.Raw | None:
+    if not packed:
+        return None
+    if isinstance(packed, list):
+        return _of_statement(*packed)
+    text = _encode(packed)
+    return msgspec.Raw(text if len(text) <= MOST_BYTES else b'{"left_out":true}')
+
+
+@lru_cache(maxsize=4096)
+def _of_statement(fingerprint: str, rows: int | None) -> msgspec.Raw:
+    return msgspec.Raw(
+        _encode({"fingerprint": fingerprint} if rows is None else {"fingerprint": fingerprint, "rows": rows})
+    )
+
+
+@lru_cache(maxsize=4096)
+def _instant(began: str, milliseconds: int) -> str:
+    return (
+        timestamp_text(datetime.fromisoformat(began) + timedelta(milliseconds=milliseconds)) if milliseconds else began
+    )
+
+
+def _readable(value: Any, depth: int = 0) -> Any:
+    """Texts such as paths may hold what is no Unicode; of what is no JSON, or too deep, the type is told."""
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if depth < _DEEPEST and isinstance(value, dict):
+        return {_readable(str(name)): _readable(item, depth + 1) for name, item in value.items()}
+    if depth < _DEEPEST and isinstance(value, (list, tuple)):
+        return [_readable(item, depth + 1) for item in value]
+    return type(value).__name__
+
+
+_DEEPEST = 8
