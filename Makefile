@@ -9,7 +9,7 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint const
 # Tests start many processes, which start in two thirds of the time when the code has been compiled once.
 PYTEST := PYTHONDONTWRITEBYTECODE= PYTHONPYCACHEPREFIX=$(CURDIR)/.venv/pycache $(BIN)/pytest
 
-.PHONY: serve install test torture plugin lint surface docs bench wheels clean
+.PHONY: serve install browser test torture plugin lint surface docs bench wheels clean
 
 serve: install  ## make serve ARGS="--port 9000"
 	$(BIN)/rocket serve $(ARGS)
@@ -20,11 +20,15 @@ $(STAMP): pyproject.toml constraints.txt $(SETUP)
 	python3 -m venv .venv && $(PIP) setuptools
 	$(PIP) --no-build-isolation --editable '.[fast,dev]' $(addprefix --editable ./,$(PLUGINS)) && touch $@
 
-test: install  ## make test ARGS="-k name"
+test: install browser  ## make test ARGS="-k name"
 	$(PYTEST) -n 2 --dist loadfile $(ARGS)
 
-torture: install
+torture: install browser
 	$(PYTEST) -m torture $(ARGS)
+
+# Pages are tested in a real browser. Where it cannot be installed like this, those tests say what they need.
+browser:
+	@command -v chromium > /dev/null || (apt-get -qq update && apt-get -qq install --yes --no-install-recommends chromium) || true
 
 plugin: install  ## make plugin NAME=rules
 	$(PYTEST) plugins/$(NAME) $(ARGS)

@@ -125,7 +125,9 @@ def _require_sound(plugin: str, metric: Any, found: Mapping[str, tuple[str, Any]
         message = f"metric {metric.name!r} must begin with {prefix!r} and have small letters, digits and _ only"
         raise PluginError(plugin, message, hook=HOOK)
     if metric.name in found:
-        raise PluginError(plugin, f"metric {metric.name!r} is registered twice, first by {found[metric.name][0]!r}", hook=HOOK)
+        raise PluginError(
+            plugin, f"metric {metric.name!r} is registered twice, first by {found[metric.name][0]!r}", hook=HOOK
+        )
     counts = isinstance(metric, Metric) and metric.type is MetricType.COUNTER
     if counts is not metric.name.endswith("_total"):
         raise PluginError(plugin, f"metric {metric.name!r}: counters, and they alone, end in '_total'", hook=HOOK)

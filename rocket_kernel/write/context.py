@@ -153,6 +153,9 @@ class Write:
     groups: list[Group] = field(default_factory=list)
     cascade: list[Write] = field(default_factory=list)
     """Rows that a delete takes along, or whose key it clears."""
+    cleared: list[Write] = field(default_factory=list)
+    """Softly deleted rows of entities with `audit` whose key a delete has cleared. They are in no tree: to all but their
+    history they are gone."""
     by_engine: bool = False
     """Changed by an `on_delete` alone: no rules and no permissions, but its events are emitted."""
     position: tuple[int, ...] = ()

@@ -175,21 +175,30 @@ async def apply_delete(write: Write) -> None:
 
 async def _clear_of_deleted(write: Write) -> None:
     """set_null and detach clear the key on softly deleted children too, without events."""
-    run = write.run
+    run, old = write.run, write.old or {}
     for hop in run.registry.model.source_hops(write.entity.name):
         target = run.registry.entity(hop.target)
         if hop.relation.many_to_many or not target.entity.soft_delete:
             continue
         if _must_keep_value(target.entity, hop.other_field):
             continue
-        if hop.relation.on_delete not in ("set_null", "detach") or (write.old or {}).get(hop.own_field) is None:
+        if hop.relation.on_delete not in ("set_null", "detach") or old.get(hop.own_field) is None:
             continue
         quote = target.shape.dialect.quote
         builder = SqlBuilder(target.shape.dialect)
         builder.add(f"UPDATE {target.shape.table} SET {quote(hop.other_field)} = NULL")
         builder.add(f" WHERE {quote(DELETED_AT)} IS NOT NULL AND {quote(hop.other_field)} = ")
-        builder.bind((write.old or {})[hop.own_field], target.shape.type(hop.other_field))
-        await run.session.execute(builder.text(), builder.params)
+        builder.bind(old[hop.own_field], target.shape.type(hop.other_field))
+        if not target.entity.audit:
+            await run.session.execute(builder.text(), builder.params)
+            continue
+        builder.add(f" RETURNING {target.shape.select_list('')}")
+        for row in await run.session.fetch(builder.text(), builder.params):
+            record = target.shape.decode(row)
+            before = {**record, hop.other_field: old[hop.own_field]}
+            write.cleared.append(
+                Write(run=run, compiled=target, action=UPDATE, old=before, record=record, by_engine=True)
+            )
 
 
 def join_columns(registry: Registry, entity: str) -> list[tuple[str, str]]:

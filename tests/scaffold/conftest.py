@@ -93,7 +93,7 @@ def quick_environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
         "PIP_NO_INDEX": "1",
         "PIP_NO_BUILD_ISOLATION": "0",  # pip reads such a variable as the value of `build-isolation`
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
-        "PYTHONPYCACHEPREFIX": str(folder / "pycache"),
+        "PYTEST_ADDOPTS": "-p no:hypothesispytest",  # takes a second to load, in each of many runs
         "MYPY_CACHE_DIR": str(folder / "mypy"),
         "ROCKET_TEST_POSTGRES": postgres_address().url,
     }

@@ -86,11 +86,15 @@ async def test_a_transaction_aside_commits_and_rolls_back(notes):
     async with notes.aside() as tx:
         await ROWS.insert_tuples(tx, COLUMNS, [note(1)])
     with pytest.raises(ZeroDivisionError):
-        async with notes.aside() as tx:
-            await ROWS.insert_tuples(tx, COLUMNS, [note(2)])
-            raise ZeroDivisionError
+        await failing_aside(notes)
     async with notes.read() as session:
         assert await ROWS.count(session) == 1
+
+
+async def failing_aside(store):
+    async with store.aside() as tx:
+        await ROWS.insert_tuples(tx, COLUMNS, [note(2)])
+        raise ZeroDivisionError
 
 
 async def version_of(store):

@@ -252,11 +252,12 @@ class Story:
         (await ask("POST", "_events", event)).require(201)
         (await ask("DELETE", f"person/{self.person}")).require(200)
 
-    async def rows(self, name: str) -> str:
+    async def rows(self, beginning: str) -> str:
+        """Of all tables whose names begin so."""
         app = await self.running.kernel.apps.app("shop")
-        tables = {table.name: table for table in self.running.kernel.parts.tables}
+        tables = [table for table in self.running.kernel.parts.tables if table.name.startswith(beginning)]
         async with app.reading() as (session, _):
-            return str(await TableRows(tables[name]).select(session))
+            return str([await TableRows(table).select(session) for table in tables])
 
     async def pages(self, path: str, pages: int = 40) -> str:
         """Everything that a list shows."""
@@ -280,7 +281,7 @@ class Story:
         return {
             "answers of errors": "\n".join(self.refusals),
             "events": await self.pages("_events") + (await self.admin("GET", "_events/stats")).text,
-            "event rows": await self.rows("_events"),
+            "event rows": await self.rows("_event"),
             "history": "".join(history),
             "audit rows": await self.rows("_audit"),
             "explain": "".join(self.explained),

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rocket_instrumentation.audit_described import describe_history
 from rocket_instrumentation.audit_row import CREATE, DELETE, EVERYTHING, changed_fields, shown_change
 from rocket_instrumentation.audit_table import ROWS, SHOWN
 from rocket_instrumentation.described import describe_history

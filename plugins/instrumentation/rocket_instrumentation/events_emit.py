@@ -40,7 +40,7 @@ async def post_event(request: Request) -> Response:
     async with request.app.writing(request.actor) as (tx, registry):
         await emit_event(event, tx, registry, call)
     row = business_row(event, call, None if parent is None else parent.span_id, registry.model)
-    return data({**row, "status": "ok"}, 201)
+    return data({"status": "ok", **row}, 201)
 
 
 def parse_event(body: Mapping[str, Any]) -> Event:

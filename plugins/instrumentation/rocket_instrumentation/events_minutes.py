@@ -28,6 +28,8 @@ class Sum:
     errors: int = 0
     timed: int = 0
     total_ms: float = 0.0
+    events: int = 0
+    """How many of them are business events, which neither fail nor last."""
     durations: dict[float, int] = field(default_factory=dict)
     """How often each duration occurred, in milliseconds with three significant digits."""
 
@@ -46,6 +48,7 @@ class Sum:
         self.errors += other.errors
         self.timed += other.timed
         self.total_ms += other.total_ms
+        self.events += other.events
         own = self.durations
         for value, times in other.durations.items():
             own[value] = own.get(value, 0) + times

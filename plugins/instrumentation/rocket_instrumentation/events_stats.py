@@ -58,7 +58,7 @@ async def gather(session: Session, within: Within | None, entity: str | None) ->
     minutes = await MINUTE_ROWS.select_values(session, _condition("minute", whole, entity), columns=_SUMMED)
     if sum(row[1] for row in minutes) <= MOST_COUNTED:
         rows = await _counted(session, "created_at", within, entity, limit=MOST_COUNTED + 1)
-        if len(rows) <= MOST_COUNTED or not minutes:
+        if len(rows) <= MOST_COUNTED:
             return Gathered(rows)
     rows = list(await _counted(session, "kept_at", within or NOT_NULL, entity))
     for edge in edges(within, whole):
@@ -76,14 +76,15 @@ async def _counted(
 def add_up(gathered: Gathered) -> dict[str, Sum]:
     """By source."""
     found: dict[str, Sum] = {}
-    for source, status, duration, _ in gathered.rows:
+    for source, status, duration, event_type in gathered.rows:
         total = found.get(source)
         if total is None:
             total = found[source] = Sum()
         total.add(status == "error", duration, exact=gathered.exact)
+        total.events += event_type == BUSINESS
     for source, count, errors, timed, total_ms, durations in gathered.minutes:
         total = found.setdefault(source, Sum())
-        total.join(Sum(count, errors, timed, total_ms, _pairs(_decode(durations))))
+        total.join(Sum(count, errors, timed, total_ms, durations=_pairs(_decode(durations))))
     return found
 
 
@@ -91,12 +92,13 @@ def stats(sums: Mapping[str, Sum]) -> dict[str, Any]:
     together = Sum()
     for total in sums.values():
         together.join(total)
+    spans = together.count - together.events
     ordered = sorted(sums.items(), key=lambda item: (-item[1].count, item[0]))
     return {
         "total_events": together.count,
         "avg_latency_ms": average(together),
         "p95_latency_ms": percentile(together),
-        "error_rate": round(together.errors / together.count, 6) if together.count else 0,
+        "error_rate": round(together.errors / spans, 6) if spans else 0,
         "by_source": [
             {
                 "source": source,

@@ -26,6 +26,7 @@ from rocket_kernel import (
     Job,
     Kernel,
     Metric,
+    Model,
     Plugin,
     Registry,
     Route,
@@ -103,8 +104,8 @@ class InstrumentationPlugin(Plugin):
         await store_event(event, session, registry, call)
 
     @hookimpl
-    def compile_write_steps(self, entity: Entity) -> Sequence[Step]:
-        return compile_audit(entity)
+    def compile_write_steps(self, entity: Entity, model: Model) -> Sequence[Step]:
+        return compile_audit(entity, model)
 
     @hookimpl
     def compile_import_listener(self, entity: Entity) -> ImportListener | None:

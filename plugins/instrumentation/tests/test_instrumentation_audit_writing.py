@@ -160,6 +160,25 @@ async def test_what_a_deletion_takes_along_is_told_of_the_one_who_deletes(shop):
     assert {row["user_id"] for row in rows} == {ADMIN.id}
 
 
+async def test_keys_that_are_cleared_in_softly_deleted_records_are_told(shop):
+    await shop.define(entity("box", name="string"), entity("card", {**AUDIT, "soft_delete": True}, box_id="uuid"))
+    await shop.relate(one_to_many("cards", "box", "card", on_delete="set_null"))
+    box = await shop.create("box", {"name": "a"})
+    gone, there = [await shop.create("card", {"box_id": box["id"]}) for _ in range(2)]
+    await shop.delete(f"card/{gone['id']}")
+    await shop.create("box", {"name": "b"})
+    before = len(await kept(shop))
+    (await shop.delete(f"box/{box['id']}")).require(200)
+    rows = (await kept(shop))[before:]
+    change = {"box_id": {"old": box["id"], "new": None}}
+    assert {row["record_id"]: row["changes"] for row in rows} == {gone["id"]: change, there["id"]: change}
+    assert [row["action"] for row in (await shop.get(f"card/{gone['id']}/_history")).data] == [
+        "update",
+        "delete",
+        "create",
+    ]
+
+
 async def test_a_write_that_is_refused_leaves_nothing(shop):
     async def veto(write):
         raise Conflict("no")
