@@ -318,6 +318,12 @@ async def initials_are_known_to_expressions(stage):
     assert (await stage.shop.post("_admin/expressions/test", body)).data == {"value": "AL"}
 
 
+async def everything_is_weighed_and_watched(stage):
+    plugin = stage.running.kernel.parts.plugins.find("watching")
+    seen = [actions for app, method, actions in plugin.log.slow if (app, method) == ("shop", "POST")]
+    assert any("record.weigh" in actions and "record.create" in actions for actions in seen)
+
+
 async def parcels_are_counted(stage):
     app = await stage.kernel.apps.app("shop")
     stage.plugin.hand_over(app)
@@ -385,6 +391,7 @@ EFFECTS = {
     "register_commands": command_greets,
     "register_actions": letters_are_enqueued,
     "register_functions": initials_are_known_to_expressions,
+    "register_span_sinks": everything_is_weighed_and_watched,
     "register_metrics": parcels_are_counted,
     "register_answer_observers": traffic_is_measured,
     "compile_write_steps": negative_price_is_refused,

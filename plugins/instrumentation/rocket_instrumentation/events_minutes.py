@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import floor, log10
 
 import msgspec
 
@@ -15,6 +15,7 @@ MINUTE_COLUMNS = ("minute", "source", "entity", "writer", "count", "errors", "ti
 Key = tuple[str, str, str]
 """Minute, source, entity."""
 _encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(tuple[list[int], list[int]]).decode
 _KEPT_MINUTES = 3
 """How many minutes back rows are remembered: spans are stored when their request has ended, under the minute in which they
 began."""
@@ -22,7 +23,7 @@ began."""
 
 @dataclass(slots=True)
 class Sum:
-    """Of some spans."""
+    """Of some spans, and business events among them."""
 
     count: int = 0
     errors: int = 0
@@ -30,18 +31,19 @@ class Sum:
     total_ms: float = 0.0
     events: int = 0
     """How many of them are business events, which neither fail nor last."""
-    durations: dict[float, int] = field(default_factory=dict)
-    """How often each duration occurred, in milliseconds with three significant digits."""
+    durations: Counter[float] = field(default_factory=Counter)
+    """How often each duration occurred, in microseconds."""
 
     def add(self, failed: bool, duration_ms: float | None, *, exact: bool = False) -> None:
-        """`exact` keeps all digits of the duration."""
+        """`exact` keeps all digits of the duration, else there are three."""
         self.count += 1
         self.errors += failed
         if duration_ms is not None:
             self.timed += 1
             self.total_ms += duration_ms
-            kept = duration_ms if exact else three_digits(duration_ms)
-            self.durations[kept] = self.durations.get(kept, 0) + 1
+            microseconds = round(duration_ms * 1000)
+            kept = microseconds if exact or microseconds < 1000 else three_digits(microseconds)
+            self.durations[kept] += 1
 
     def join(self, other: Sum) -> None:
         self.count += other.count
@@ -51,14 +53,12 @@ class Sum:
         self.events += other.events
         own = self.durations
         for value, times in other.durations.items():
-            own[value] = own.get(value, 0) + times
+            own[value] += times
 
 
-def three_digits(duration_ms: float) -> float:
+def three_digits(microseconds: int) -> int:
     """The longer a duration, the less its digits matter; this way a day of them has a few thousand different ones."""
-    if duration_ms < 1.0:
-        return round(duration_ms, 3)
-    return round(duration_ms, 2 - floor(log10(duration_ms)))
+    return round(microseconds, 3 - len(str(microseconds)))
 
 
 def summed(rows: Iterable[SpanRow]) -> dict[Key, Sum]:
@@ -117,12 +117,24 @@ class Minutes:
 def minute_rows(written: Mapping[Key, Written]) -> list[Sequence[object]]:
     """Wire values in the order of `MINUTE_COLUMNS`."""
     return [
-        (*key, row.writer, it.count, it.errors, it.timed, round(it.total_ms, 3), flat(it.durations))
+        (*key, row.writer, it.count, it.errors, it.timed, round(it.total_ms, 3), packed(it.durations))
         for key, row in written.items()
         for it in (row.total,)
     ]
 
 
-def flat(durations: Mapping[float, int]) -> str:
-    """`[value, times, value, times, …]` as JSON."""
-    return _encode([part for pair in durations.items() for part in pair]).decode()
+def packed(durations: Mapping[float, int]) -> str:
+    """Those that occurred once, and the others with how often: `[[value, …], [value, times, value, times, …]]`.
+
+    Most durations of a minute occur once, and to count them again as they stand is the quickest there is.
+    """
+    once = [value for value, times in durations.items() if times == 1]
+    more = [part for value, times in durations.items() if times > 1 for part in (value, times)]
+    return _encode((once, more)).decode()
+
+
+def count_packed(text: str, into: Counter[float]) -> None:
+    once, more = _decode(text)
+    into.update(once)
+    for value, times in zip(more[::2], more[1::2], strict=True):
+        into[value] += times

@@ -12,10 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-import msgspec
-
 from rocket_instrumentation.events_list import parse_range
-from rocket_instrumentation.events_minutes import Sum, minute_of
+from rocket_instrumentation.events_minutes import Sum, count_packed, minute_of
 from rocket_instrumentation.events_row import BUSINESS
 from rocket_instrumentation.tables import EVENT_ROWS, MINUTE_ROWS
 from rocket_kernel import NOT_NULL, Registry, Request, Response, Session, Within, data, timestamp_text
@@ -25,8 +23,6 @@ MOST_COUNTED = 20_000
 _MINUTE = timedelta(minutes=1)
 _COUNTED = ("source", "status", "duration_ms", "event_type")
 _SUMMED = ("source", "count", "errors", "timed", "total_ms", "durations")
-
-_decode = msgspec.json.Decoder(list[float]).decode
 
 
 async def get_stats(request: Request) -> Response:
@@ -84,7 +80,11 @@ def add_up(gathered: Gathered) -> dict[str, Sum]:
         total.events += event_type == BUSINESS
     for source, count, errors, timed, total_ms, durations in gathered.minutes:
         total = found.setdefault(source, Sum())
-        total.join(Sum(count, errors, timed, total_ms, durations=_pairs(_decode(durations))))
+        total.count += count
+        total.errors += errors
+        total.timed += timed
+        total.total_ms += total_ms
+        count_packed(durations, total.durations)
     return found
 
 
@@ -119,10 +119,10 @@ def average(total: Sum) -> float | None:
 def percentile(total: Sum) -> float | None:
     """The least duration that 95 of 100 do not exceed."""
     left = -(-total.timed * 95 // 100)
-    for value in sorted(total.durations):
-        left -= total.durations[value]
+    for microseconds in sorted(total.durations):
+        left -= total.durations[microseconds]
         if left <= 0:
-            return value
+            return microseconds / 1000
     return None
 
 
@@ -156,7 +156,3 @@ def _minute_from(instant: str) -> str:
 def _condition(column: str, when: object, entity: str | None) -> dict[str, object]:
     where = {} if when is None else {column: when}
     return where if entity is None else {**where, "entity": entity}
-
-
-def _pairs(flat: Sequence[Any]) -> dict[float, int]:
-    return dict(zip(flat[::2], flat[1::2], strict=True))

@@ -76,7 +76,7 @@ transaction.
 
 - `writer`: which process counted; only it writes the row, so none waits for another.
 - `timed`, `total_ms`: how many spans have a duration, and their sum.
-- `durations`: how often each duration occurred, with three significant digits, as JSON: `[value, times, value, times, …]`.
+- `durations`: how often each duration occurred, in microseconds with three significant digits, see `events_minutes.packed`.
 """
 
 JOURNAL = Table(

@@ -28,7 +28,7 @@ from rocket_webhooks.outbox import (
     described,
     failed_before_sending,
     moment,
-    new_id,
+    new_ids,
     new_token,
     same_columns,
 )
@@ -161,8 +161,7 @@ async def outbox_rows(write: Write, hook: str, told: Sequence[Armed], *, lease_s
     head, now = body_head(write, hook), write.run.now
     shared = {**moment(now), "record_id": str(write.key), "trace_id": write.run.trace_id, **causing_span()}
     rows: list[Row] = []
-    for one, error in matching:
-        id = new_id(now)
+    for id, (one, error) in zip(new_ids(now, len(matching)), matching, strict=True):
         key = KEY_PREFIX + id
         body = body_of(head, key) if one.has_body else ""
         row = {"id": id, "idempotency_key": key, "request_body": body, **shared, **one.columns}

@@ -18,8 +18,16 @@ KEY_PREFIX = "wh_"
 
 def new_id(now: str) -> str:
     """A UUID of version 7: it begins with the time, so that rows are added at the end of their indexes."""
-    rest = os.urandom(10).hex()
-    return f"{_beginning(now)}{rest[:3]}-{'89ab'[int(rest[3], 16) & 3]}{rest[4:7]}-{rest[7:19]}"
+    return new_ids(now, 1)[0]
+
+
+def new_ids(now: str, count: int) -> list[str]:
+    """As `new_id`; the system is asked for random bytes once."""
+    beginning, random = _beginning(now), os.urandom(10 * count).hex()
+    return [
+        f"{beginning}{rest[:3]}-{'89ab'[int(rest[3], 16) & 3]}{rest[4:7]}-{rest[7:19]}"
+        for rest in (random[at : at + 20] for at in range(0, len(random), 20))
+    ]
 
 
 def first_id(now: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from rocket_kernel import Span, current_span
+from rocket_kernel import Span, current_span, w3c_span_id
 from rocket_webhooks.definition import AFTER_WRITE
 from rocket_webhooks.outbox import Row
 from rocket_webhooks.retry import Outcome
@@ -21,7 +21,7 @@ def causing_span() -> dict[str, str]:
 def span_of(noted: Span | None) -> str:
     """The span id of W3C trace context under which a request goes out: 16 hexadecimal digits, not all of them 0."""
     if noted is not None:
-        return noted.span_id.replace("-", "")[16:]
+        return w3c_span_id(noted.span_id)
     return f"{int.from_bytes(os.urandom(8)) or 1:016x}"
 
 
