@@ -29,8 +29,6 @@ _SPANS, _REPEATS = 1000, 200
 _PATIENCE = 1
 
 
-
-
 class _Forgetful:
     def samples(self, app: str | None, trace_id: str) -> bool:
         return True

@@ -54,7 +54,12 @@ class Rocket:
         rocket = str(Path(sys.executable).with_name("rocket"))
         command = [rocket, "serve", "--port", str(port), "--data-dir", str(folder), "--server", self.server]
         with running(
-            command, address=f"127.0.0.1:{port}", health="/health", core=core, folder=folder, environ=_environ(self.plugins)
+            command,
+            address=f"127.0.0.1:{port}",
+            health="/health",
+            core=core,
+            folder=folder,
+            environ=_environ(self.plugins),
         ) as server:
             yield server
 

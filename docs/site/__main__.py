@@ -47,7 +47,6 @@ SECTIONS = {
         "docs/plugins/publishing.md",
         "docs/stability.md",
         "docs/failure-policy.md",
-        "docs/failure-policy.md",
     ),
     "Inside": ("docs/architecture.md", "CHANGELOG.md"),
 }

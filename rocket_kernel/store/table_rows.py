@@ -13,8 +13,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from rocket_kernel.store.bulk import insert_tuples, put_tuples
 from rocket_kernel.store.builder import SqlBuilder, decoded, encoded
+from rocket_kernel.store.bulk import insert_tuples, put_tuples
 from rocket_kernel.store.columns import ColumnType, Storage, Table
 from rocket_kernel.store.dialects.base import Codec, Dialect
 from rocket_kernel.store.protocol import Row, Session, Transaction

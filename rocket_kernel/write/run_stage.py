@@ -75,7 +75,10 @@ def _place(step: Step, error: BaseException) -> str | None:
 
 def raise_findings(writes: Sequence[Write]) -> None:
     """Raise ValidationFailed with the findings of all records, the parent's first and the items' in body order."""
-    if not any([write.errors or write.item_errors for write in writes]):
+    for write in writes:
+        if write.errors or write.item_errors:
+            break
+    else:
         return
     found: list[tuple[tuple[int, ...], Detail]] = []
     for write in writes:

@@ -319,7 +319,7 @@ async def initials_are_known_to_expressions(stage):
 
 
 async def everything_is_weighed_and_watched(stage):
-    plugin = stage.running.kernel.parts.plugins.find("watching")
+    plugin = stage.plugin
     seen = [actions for app, method, actions in plugin.log.slow if (app, method) == ("shop", "POST")]
     assert any("record.weigh" in actions and "record.create" in actions for actions in seen)
 
