@@ -191,13 +191,14 @@ class Span:
     def facts(self) -> tuple[Any, ...]:
         """All there is to tell, as plain values and at once, for a listener that keeps every span.
 
-        Number, that of the parent or None, source, component, action, entity, record_id, `after_s`, `duration_ms`, status,
-        and the metadata: a mapping, None for none, or fingerprint and rows of a statement that has no other.
+        Number, that of the parent or None, source, component, action, entity, record_id, whole microseconds between the
+        beginning of the trace and its own, its duration in microseconds or None, status, and the metadata: a mapping, None
+        for none, or fingerprint and rows of a statement that has no other.
         """
         metadata: Any = self._metadata
         if metadata is None and self._statement is not None:
             metadata = fingerprint(self._statement), self._rows
-        parent = self.parent
+        parent, lasted = self.parent, self.duration_ms
         return (
             self.number,
             None if parent is None else parent.number,
@@ -206,8 +207,8 @@ class Span:
             self.action,
             self.entity,
             self.record_id,
-            self._began - self.trace.began,
-            self.duration_ms,
+            int((self._began - self.trace.began) * 1e6),
+            None if lasted is None else round(lasted * 1000),
             self.status,
             metadata,
         )
@@ -311,7 +312,7 @@ def note_statement(sql: str, began: float, rows: int | None, error: BaseExceptio
     if len(trace.spans) >= MAX_SPANS:
         trace.left_out += 1
         return
-    made = Span(trace, parent, "sql", "statement", _verb(sql))
+    made = Span(trace, parent, "sql", "statement", _VERBS.get(sql[:6], "sql.other"))
     made.duration_ms = (made._began - began) * 1000.0
     made._began = began
     made._statement = sql
@@ -346,9 +347,12 @@ class Tracer:
     ) -> Span | None:
         """The root of a trace, to be entered as a block and given to `end` after it. None when nobody wants it."""
         wanting = self.sinks
-        for sink in wanting:
-            if not _wants(sink, app, trace_id):
-                wanting = tuple([other for other in wanting if other is not sink])
+        try:
+            for sink in wanting:
+                if not sink.samples(app, trace_id):
+                    wanting = tuple([other for other in wanting if other is not sink])
+        except (Exception, *STRAY):
+            wanting = tuple([sink for sink in self.sinks if _wants(sink, app, trace_id)])
         if not wanting:
             return None
         trace = Trace(trace_id, wanting, self.clock.now())
@@ -478,7 +482,3 @@ def fingerprint(sql: str) -> str:
 
 
 _VERBS = {verb: f"sql.{verb.lower()}" for verb in ("SELECT", "INSERT", "UPDATE", "DELETE")}
-
-
-def _verb(sql: str) -> str:
-    return _VERBS.get(sql[:6], "sql.other")

@@ -6,6 +6,7 @@ from rocket_kernel.errors import StartupError
 from rocket_kernel.http.app import RocketQuart, create_app
 from rocket_kernel.kernel import Kernel, make_kernel
 from rocket_kernel.serving.address import Address
+from rocket_kernel.serving.garbage import look_seldom
 from rocket_kernel.serving.options import ServeOptions
 from rocket_kernel.serving.running import Telling, folder_of
 
@@ -21,6 +22,7 @@ def build_application(options: ServeOptions) -> RocketQuart:
     telling = Telling(folder_of(options.config), f"{server.host}:{server.port}", kernel.parts.plugins.times)
     kernel.watch.each_look = telling.tell
     application = create_app(kernel)
+    application.before_serving(look_seldom)
     application.after_serving(telling.end)
     return application
 

@@ -8,7 +8,7 @@ from rocket_kernel.commands.demo import welcome
 from rocket_kernel.demo.example import PEOPLE, missing_plugins, read_document
 from rocket_kernel.demo.furnish import first_passwords
 
-NEEDED = ["auth", "files", "rules", "statemachines", "uiconfigs", "webhooks", "workflows"]
+NEEDED = ["auth", "files", "instrumentation", "rules", "statemachines", "uiconfigs", "webhooks", "workflows"]
 
 
 def test_demo_says_which_plugins_to_install(rocket):
@@ -23,6 +23,7 @@ def test_plugins_of_a_document():
     assert missing_plugins(document, NEEDED) == []
     assert missing_plugins(document, ["rules", "workflows", "files"]) == [
         "auth",
+        "instrumentation",
         "statemachines",
         "uiconfigs",
         "webhooks",

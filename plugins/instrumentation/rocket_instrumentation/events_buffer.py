@@ -1,4 +1,4 @@
-"""Packed traces of one app that wait to be journalled: bounded, and what does not fit is counted."""
+"""Traces of one app that wait to be stored: bounded, and what does not fit is counted."""
 
 from __future__ import annotations
 
@@ -9,17 +9,12 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from rocket_instrumentation.events_minutes import Minutes
-from rocket_kernel import AppContext
+from rocket_kernel import AppContext, Span
 
 BUFFERS = 20
 """How many times `buffer_size` spans wait at most: a batch is written as soon as there is one, and while it is written
 others gather."""
-_MOST_BYTES = 256
-"""For each span that may wait, all of them together: rich metadata takes the room of several."""
-
-
-Packed: TypeAlias = tuple[int, bytes]
-"""How many spans a trace has, and the trace."""
+Traces: TypeAlias = "list[Sequence[Span]]"
 
 
 @dataclass(slots=True, eq=False)
@@ -27,10 +22,10 @@ class Buffer:
     app: AppContext
     size: int
     """Spans that make a batch."""
-    waiting: deque[Packed] = field(default_factory=deque)
+    waiting: deque[Sequence[Span]] = field(default_factory=deque)
+    """Trace by trace. To pack them is left to whoever writes: many in a row cost a fifth of what one in a request does."""
     spans: int = 0
     """Those that wait, the ones on their way to the database included."""
-    held_bytes: int = 0
     minutes: Minutes = field(default_factory=Minutes)
     journalled: int = 0
     """Spans in the journal, as far as this process knows."""
@@ -48,32 +43,31 @@ class Buffer:
     def has_batch(self) -> bool:
         return self.spans >= self.size
 
-    def has_room(self, spans: int) -> bool:
-        most = self.size * BUFFERS
-        return self.spans + spans <= most and self.held_bytes <= most * _MOST_BYTES
+    def add(self, spans: Sequence[Span]) -> bool:
+        """False when there is no room for all of them; then none is kept."""
+        together = self.spans + len(spans)
+        if together > self.size * BUFFERS:
+            return False
+        self.waiting.append(spans)
+        self.spans = together
+        return True
 
-    def add(self, spans: int, line: bytes) -> None:
-        self.waiting.append((spans, line))
-        self.spans += spans
-        self.held_bytes += len(line)
-
-    def take(self, most: int) -> list[Packed]:
+    def take(self, most: int) -> Traces:
         """The oldest traces, about so many spans; they count until `done`."""
-        taken: list[Packed] = []
+        taken: Traces = []
         spans = 0
         while self.waiting and spans < most:
             taken.append(self.waiting.popleft())
-            spans += taken[-1][0]
+            spans += len(taken[-1])
         return taken
 
-    def done(self, traces: list[Packed]) -> None:
+    def done(self, traces: Traces) -> None:
         self.spans -= count_spans(traces)
-        self.held_bytes -= sum(len(line) for _, line in traces)
 
-    def give_back(self, traces: list[Packed]) -> None:
+    def give_back(self, traces: Traces) -> None:
         """To be tried again, before all others."""
         self.waiting.extendleft(reversed(traces))
 
 
-def count_spans(traces: Sequence[Packed]) -> int:
-    return sum(spans for spans, _ in traces)
+def count_spans(traces: Traces) -> int:
+    return sum(map(len, traces))

@@ -1,7 +1,7 @@
 """A trace as one line of JSON, the form in which it waits and is journalled; and the rows that it stands for. Pure.
 
-Packing is part of a request, so it does no more than it must: ids, times and metadata are written out when the rows are
-made.
+What is journalled is packed while requests want the time, so packing does no more than it must: ids, times and metadata are
+written out when the rows are made.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -18,6 +18,9 @@ from rocket_kernel import Span, timestamp_text
 
 MOST_BYTES = 8192
 """Of the metadata of one span; more is left out, and said to be."""
+
+Packed: TypeAlias = tuple[int, bytes]
+"""How many spans a trace has, and the trace."""
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
@@ -40,6 +43,10 @@ def pack(spans: Sequence[Span]) -> bytes:
         return _encode((_readable(head), [_readable(one) for one in packed]))
 
 
+def packed(traces: Sequence[Sequence[Span]]) -> list[Packed]:
+    return [(len(spans), pack(spans)) for spans in traces]
+
+
 def unpack(line: bytes | str) -> list[SpanRow]:
     """Wire values in the order of `SPAN_COLUMNS`, for each span. Raises for what is no packed trace."""
     (trace_id, user_id, prefix, began, outer), spans = _decode(line)
@@ -56,10 +63,10 @@ def unpack(line: bytes | str) -> list[SpanRow]:
             entity,
             record_id,
             user_id,
-            None if duration is None else round(duration, 3),
+            None if duration is None else duration / 1000,
             status,
             _metadata(metadata),
-            _instant(began, int(after_s * 1000.0)),
+            _instant(began, after // 1000),
         )
         for (
             number,
@@ -69,7 +76,7 @@ def unpack(line: bytes | str) -> list[SpanRow]:
             action,
             entity,
             record_id,
-            after_s,
+            after,
             duration,
             status,
             metadata,

@@ -15,9 +15,9 @@ from contextvars import Context
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from rocket_instrumentation.events_buffer import Buffer, Packed, count_spans
+from rocket_instrumentation.events_buffer import BUFFERS, Buffer, Traces, count_spans
 from rocket_instrumentation.events_minutes import Minutes
-from rocket_instrumentation.events_pack import pack
+from rocket_instrumentation.events_pack import packed
 from rocket_instrumentation.events_writing import settle_oldest, write_events, write_journal
 from rocket_instrumentation.sampling import is_sampled
 from rocket_kernel import (
@@ -100,6 +100,7 @@ class EventSink:
         """An app is opened: a process that died may have left a journal."""
         if self._rate:
             self._buffer(app)
+            self._counts(app.name)  # so that its metrics begin at 0
 
     async def close(self, app: AppContext) -> None:
         """The app's connections are about to be closed."""
@@ -117,7 +118,8 @@ class EventSink:
             self._counts(app.name).dropped_closed += buffer.spans
 
     def samples(self, app: str | None, trace_id: str) -> bool:
-        return app is not None and self._rate > 0 and is_sampled(trace_id, self._rate)
+        rate = self._rate
+        return app is not None and (rate >= 1.0 or (rate > 0.0 and is_sampled(trace_id, rate)))
 
     def finished(self, app: AppContext | None, spans: Sequence[Span]) -> None:
         if app is None or self._config is None:
@@ -125,12 +127,9 @@ class EventSink:
         buffer = self._buffers.get(app.identity)
         if buffer is None:
             buffer = self._buffer(app)
-        number = len(spans)
-        if not buffer.has_room(number):
-            self._counts(app.name).dropped_full += number
-            return
-        buffer.add(number, pack(spans))
-        if buffer.spans >= buffer.size:
+        if not buffer.add(spans):
+            self._counts(app.name).dropped_full += len(spans)
+        elif buffer.spans * 2 >= buffer.size * BUFFERS:
             self._wake.set()
 
     async def look(self, app: AppContext) -> None:
@@ -241,14 +240,14 @@ class EventSink:
         counts.dropped_bad += refused
         return True
 
-    async def _store(self, buffer: Buffer, traces: list[Packed], *, journal: bool) -> int:
+    async def _store(self, buffer: Buffer, traces: Traces, *, journal: bool) -> int:
         """How many spans were refused. Raises RocketError."""
         if journal:
-            await write_journal(buffer.app, traces, self._now())
+            await write_journal(buffer.app, packed(traces), self._now())
             buffer.journalled += count_spans(traces)
             return 0
         async with self._remembering(buffer):
-            return (await write_events(buffer.app, traces, buffer.minutes)).refused
+            return (await write_events(buffer.app, packed(traces), buffer.minutes)).refused
 
     @asynccontextmanager
     async def _remembering(self, buffer: Buffer) -> AsyncIterator[None]:
@@ -281,7 +280,7 @@ class EventSink:
     def _forget(self, buffer: Buffer) -> None:
         """The app is gone, and with it whoever would look at its events."""
         buffer.waiting.clear()
-        buffer.spans = buffer.held_bytes = 0
+        buffer.spans = 0
         self._buffers.pop(buffer.app.identity, None)
 
     def _put_off(self, buffer: Buffer, error: RocketError) -> None:

@@ -8,9 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from rocket_instrumentation.events_buffer import Packed
 from rocket_instrumentation.events_minutes import MINUTE_COLUMNS, Key, Minutes, Written, minute_rows, summed
-from rocket_instrumentation.events_pack import lines, unpack
+from rocket_instrumentation.events_pack import Packed, lines, unpack
 from rocket_instrumentation.events_row import SPAN_COLUMNS, SpanRow
 from rocket_instrumentation.tables import EVENT_ROWS, JOURNAL_ROWS, MINUTE_ROWS
 from rocket_kernel import AppContext, RocketError, Transaction, Unavailable, timestamp_text
