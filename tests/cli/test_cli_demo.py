@@ -28,7 +28,7 @@ def test_plugins_of_a_document():
         "uiconfigs",
         "webhooks",
     ]
-    assert missing_plugins({"entities": document["entities"]}, []) == ["files"]
+    assert missing_plugins({"entities": document["entities"]}, []) == ["files", "instrumentation"]
 
 
 def test_welcome_names_everybody_and_leaves_no_gap():
