@@ -347,12 +347,9 @@ class Tracer:
     ) -> Span | None:
         """The root of a trace, to be entered as a block and given to `end` after it. None when nobody wants it."""
         wanting = self.sinks
-        try:
-            for sink in wanting:
-                if not sink.samples(app, trace_id):
-                    wanting = tuple([other for other in wanting if other is not sink])
-        except (Exception, *STRAY):
-            wanting = tuple([sink for sink in self.sinks if _wants(sink, app, trace_id)])
+        for sink in wanting:
+            if not _wants(sink, app, trace_id):
+                wanting = tuple([other for other in wanting if other is not sink])
         if not wanting:
             return None
         trace = Trace(trace_id, wanting, self.clock.now())

@@ -164,6 +164,8 @@ class SqliteStore:
         """On the event loop's thread when the work is short, else in one go on a connection's thread."""
         if self._closed:
             raise ConnectionLost
+        if self._inline.in_doubt:
+            await self._writer.told()
         try:
             return self._inline.run(work, check)
         except TooSlow:

@@ -109,11 +109,14 @@ class _GuardedSession(InlineSession):
     __slots__ = ("_pace",)
 
     def __init__(
-        self, connection: sqlite3.Connection, dialect: Dialect, pace: Pace, *, serial: int, version: Hashable
+        self, connection: sqlite3.Connection, dialect: Dialect, pace: Pace, *, serial: int, version: Hashable | None
     ) -> None:
         super().__init__(connection, dialect, serial=serial)
         self._pace = pace
         self._version = version
+
+    async def version(self) -> Hashable | None:
+        return self._version
 
     async def fetch(self, sql: str, params: Sequence[object] = ()) -> list[Row]:
         if self._pace.is_slow(sql):
@@ -154,6 +157,8 @@ class InlineReader:
         """A check that held, and the version of the database at which it did."""
         self._equal = (-1, -1)
         """A state, and the former one that nothing remembered tells it from. SQLite's numbers only ever grow."""
+        self._before: int | None = None
+        """The state before a commit that is under way, of which nobody knows yet whether it is alone."""
 
     def run(self, work: Work[T], check: Check | None) -> T:
         """The result of a read inside one snapshot. Raises Stale, and TooSlow; then nothing has happened."""
@@ -183,9 +188,20 @@ class InlineReader:
         if connection is None:
             return None
         try:
-            return self._version(connection, raw=True)[1]
+            return self._number(connection)
         except RocketError:
             return None
+
+    @property
+    def in_doubt(self) -> bool:
+        """A commit is there of which it will be known in a moment that it changes nothing remembered. A read that can wait
+        for that moment had better: it would have to find out everything anew."""
+        return self._before is not None and self.state() != self._before
+
+    def await_commit(self, before: int | None) -> None:
+        """A commit that changes nothing remembered is about to come. Until it is told how it went, a state that is new has
+        no version: what reads remember is neither asked nor given up."""
+        self._before = before
 
     def take_as_equal(self, state: int, former: int) -> None:
         """What was remembered of a former state of the database holds in this one."""
@@ -203,7 +219,7 @@ class InlineReader:
             version = self._version(connection)
             if check is not None:
                 require(check, connection)
-                self._held = (version, check)
+                self._held = None if version is None else (version, check)
             # Not before: the first statement after a schema change reads the schema, which must come to its end once.
             session = _GuardedSession(connection, self._dialect, self._pace, serial=self._serial, version=version)
             return self._run_paced(work, session)
@@ -223,15 +239,20 @@ class InlineReader:
         finally:
             self._pace.stop()
 
-    def _version(self, connection: sqlite3.Connection, *, raw: bool = False) -> tuple[int, int]:
-        """Changes with every commit of anybody, but for those that nothing remembered depends on."""
+    def _version(self, connection: sqlite3.Connection) -> tuple[int, int] | None:
+        """Changes with every commit of anybody, but for those that nothing remembered depends on; None for a state of which
+        that is not known yet."""
+        number = self._number(connection)
+        if self._before is not None and number != self._before:
+            return None
+        return self._serial, self._equal[1] if number == self._equal[0] else number
+
+    def _number(self, connection: sqlite3.Connection) -> int:
         try:
             (number,) = connection.execute("PRAGMA data_version").fetchone()
         except DRIVER_ERRORS as error:
             raise translate(error) from error
-        if number == self._equal[0] and not raw:
-            number = self._equal[1]
-        return self._serial, number
+        return int(number)
 
     def close(self) -> None:
         if self._connection is not None:

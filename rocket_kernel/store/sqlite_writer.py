@@ -72,6 +72,7 @@ class GroupWriter:
         self._serial = next_serial()
         self._pace = Pace()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._unnoticed: asyncio.Future[None] | None = None
 
     @asynccontextmanager
     async def member(self) -> AsyncIterator[Transaction]:
@@ -114,12 +115,23 @@ class GroupWriter:
         """Until the commit nobody else can write. A connection's own commits do not show in its number of commits, so
         when that is the same afterwards, what the reader has met is this commit and no other."""
         before, others = reader.state(), await session.others_commits()
-        await session.commit()
-        after = reader.state()
-        if before is not None and after is not None and others == self._others_commits():
-            reader.take_as_equal(after, before)
-        else:
-            self._on_committed()
+        reader.await_commit(before)
+        self._unnoticed = asyncio.get_running_loop().create_future()
+        try:
+            await session.commit()
+            after = reader.state()
+            if before is not None and after is not None and others == self._others_commits():
+                reader.take_as_equal(after, before)
+            else:
+                self._on_committed()
+        finally:
+            reader.await_commit(None)
+            self._unnoticed.set_result(None)
+
+    async def told(self) -> None:
+        """Until it is known what the last commit that was to go unnoticed has come to."""
+        if self._unnoticed is not None:
+            await asyncio.shield(self._unnoticed)
 
     def _others_commits(self) -> int | None:
         connection = self._connection

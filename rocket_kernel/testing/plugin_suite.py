@@ -109,7 +109,9 @@ class PluginSuite:
             assert self.distribution in found, f"{self.distribution} does not announce {self.plugin.name!r}: {hint}"
         for name, point in found.items():
             # A test may run a plugin of its own that is derived from the announced one.
-            assert issubclass(self.plugin, point.load()), f"{name} announces another object under this name: {point.value}"
+            assert issubclass(self.plugin, point.load()), (
+                f"{name} announces another object under this name: {point.value}"
+            )
             assert point.dist is not None
             assert self.plugin.version == point.dist.version, f"{name} has another version than the plugin"
 

@@ -149,3 +149,27 @@ async def test_somebody_elses_commit_beside_one_aside_does_not_go_unnoticed(note
         await ROWS.insert_tuples(tx, COLUMNS, [note(1)])
     assert await version_of(notes) != before
     await other.close()
+
+
+async def test_while_a_commit_aside_is_under_way_a_new_state_has_no_version(notes, monkeypatch):
+    """Else what reads remember would be given up for a moment, and with it for good."""
+    before = await version_of(notes)
+    if before is None:
+        assert await version_of(notes) is None
+        return
+    seen = []
+    state = notes._inline.state
+
+    def watched_state():
+        found = state()
+        notes._inline.run(looking, None)
+        return found
+
+    async def looking(session):
+        seen.append(await session.version())
+
+    monkeypatch.setattr(notes._inline, "state", watched_state)
+    async with notes.aside() as tx:
+        await ROWS.insert_tuples(tx, COLUMNS, [note(1)])
+    assert seen == [before, None]
+    assert await version_of(notes) == before

@@ -1,4 +1,4 @@
-"""A trace as one line of JSON, the form in which it waits and is journalled; and the rows that it stands for. Pure.
+"""Traces as one line of JSON, the form in which they wait and are journalled; and the rows that they stand for. Pure.
 
 What is journalled is packed while requests want the time, so packing does no more than it must: ids, times and metadata are
 written out when the rows are made.
@@ -20,36 +20,39 @@ MOST_BYTES = 8192
 """Of the metadata of one span; more is left out, and said to be."""
 
 Packed: TypeAlias = tuple[int, bytes]
-"""How many spans a trace has, and the trace."""
+"""How many spans some traces have, and the traces."""
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 
 
-def pack(spans: Sequence[Span]) -> bytes:
-    """`spans` is one whole trace. Without line breaks. Raises nothing for any metadata."""
+def pack(traces: Sequence[Sequence[Span]]) -> bytes:
+    """Whole traces as one line, without line breaks. Raises nothing for any metadata."""
+    together = [(_head(spans), [one.facts() for one in spans]) for spans in traces]
+    try:
+        return _encode(together)
+    except (UnicodeEncodeError, TypeError, ValueError, RecursionError):
+        return _encode(_readable(together))
+
+
+def _head(spans: Sequence[Span]) -> tuple[Any, ...]:
     trace = spans[0].trace
-    head = (
+    return (
         trace.trace_id,
         trace.user_id,
         trace.id_prefix,
         timestamp_text(trace.clock_base),
         spans[0].parent_span_id,
     )
-    packed = [one.facts() for one in spans]
-    try:
-        return _encode((head, packed))
-    except (UnicodeEncodeError, TypeError, ValueError, RecursionError):
-        return _encode((_readable(head), [_readable(one) for one in packed]))
-
-
-def packed(traces: Sequence[Sequence[Span]]) -> list[Packed]:
-    return [(len(spans), pack(spans)) for spans in traces]
 
 
 def unpack(line: bytes | str) -> list[SpanRow]:
     """Wire values in the order of `SPAN_COLUMNS`, for each span. Raises for what is no packed trace."""
-    (trace_id, user_id, prefix, began, outer), spans = _decode(line)
+    return [row for head, spans in _decode(line) for row in _rows(head, spans)]
+
+
+def _rows(head: Any, spans: Any) -> list[SpanRow]:
+    trace_id, user_id, prefix, began, outer = head
     return [
         (
             f"{prefix}{number:012x}",
@@ -125,4 +128,4 @@ def _readable(value: Any, depth: int = 0) -> Any:
     return type(value).__name__
 
 
-_DEEPEST = 8
+_DEEPEST = 12

@@ -15,9 +15,9 @@ from contextvars import Context
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from rocket_instrumentation.events_buffer import BUFFERS, Buffer, Traces, count_spans
+from rocket_instrumentation.events_buffer import BUFFERS, Buffer, count_spans
 from rocket_instrumentation.events_minutes import Minutes
-from rocket_instrumentation.events_pack import packed
+from rocket_instrumentation.events_pack import Packed
 from rocket_instrumentation.events_writing import settle_oldest, write_events, write_journal
 from rocket_instrumentation.sampling import is_sampled
 from rocket_kernel import (
@@ -110,7 +110,7 @@ class EventSink:
         buffer.closing = True
         with suppress(TimeoutError):
             async with asyncio.timeout(_LAST_TRY_S):
-                while buffer.waiting and await self._write(buffer, journal=True):
+                while buffer.spans and await self._write(buffer, journal=True):
                     pass
                 if buffer.draining is not None:
                     await asyncio.wait([buffer.draining])
@@ -148,7 +148,7 @@ class EventSink:
         loop = asyncio.get_running_loop()
         end = loop.time() + _LOOK_S
         with suppress(RocketError):
-            while buffer.waiting and await self._write(buffer, journal=False):
+            while buffer.spans and await self._write(buffer, journal=False):
                 pass
             while loop.time() < end and await self._settle(buffer):
                 pass
@@ -190,7 +190,7 @@ class EventSink:
             for buffer in self._buffers.values():
                 # One app's database being away must not keep others from theirs.
                 idle = buffer.draining is None or buffer.draining.done()
-                if idle and now >= buffer.retry_at and (buffer.waiting or buffer.journalled or not buffer.looked):
+                if idle and now >= buffer.retry_at and (buffer.spans or buffer.journalled or not buffer.looked):
                     buffer.draining = asyncio.create_task(self._drain(buffer), name="rocket events of an app")
 
     async def _drain(self, buffer: Buffer) -> None:
@@ -198,7 +198,7 @@ class EventSink:
         journalled, work off some of that."""
         busy = False
         try:
-            while buffer.waiting and not buffer.closing:
+            while buffer.spans and not buffer.closing:
                 busy = busy or buffer.has_batch
                 if not await self._write(buffer, journal=busy):
                     return
@@ -240,14 +240,14 @@ class EventSink:
         counts.dropped_bad += refused
         return True
 
-    async def _store(self, buffer: Buffer, traces: Traces, *, journal: bool) -> int:
+    async def _store(self, buffer: Buffer, traces: list[Packed], *, journal: bool) -> int:
         """How many spans were refused. Raises RocketError."""
         if journal:
-            await write_journal(buffer.app, packed(traces), self._now())
+            await write_journal(buffer.app, traces, self._now())
             buffer.journalled += count_spans(traces)
             return 0
         async with self._remembering(buffer):
-            return (await write_events(buffer.app, packed(traces), buffer.minutes)).refused
+            return (await write_events(buffer.app, traces, buffer.minutes)).refused
 
     @asynccontextmanager
     async def _remembering(self, buffer: Buffer) -> AsyncIterator[None]:
@@ -279,8 +279,7 @@ class EventSink:
 
     def _forget(self, buffer: Buffer) -> None:
         """The app is gone, and with it whoever would look at its events."""
-        buffer.waiting.clear()
-        buffer.spans = 0
+        buffer.forget()
         self._buffers.pop(buffer.app.identity, None)
 
     def _put_off(self, buffer: Buffer, error: RocketError) -> None:
