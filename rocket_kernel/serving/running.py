@@ -13,6 +13,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,9 @@ logger = logging.getLogger(__name__)
 
 _LOOKS = 20
 _PAUSE_S = 0.02
+_UNLOCKED = ".starting"
+_STARTING_S = 60.0
+"""No process takes so long between making its file and locking it."""
 
 
 def folder_of(config: Config) -> Path:
@@ -82,9 +86,12 @@ class Telling:
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         for _ in running_processes(self.folder):
             pass  # looking clears away what killed ones have left
-        self._path = self.folder / f"{uuid4().hex}.json"
-        file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        name = uuid4().hex
+        unlocked = self.folder / f"{name}{_UNLOCKED}"
+        file = os.open(unlocked, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         fcntl.flock(file, fcntl.LOCK_EX)
+        # Under its name the file is never without its lock, so nobody takes a starting process for a dead one.
+        self._path = unlocked.rename(self.folder / f"{name}.json")
         return file
 
     def _write(self, file: int) -> None:
@@ -102,7 +109,13 @@ class Telling:
 
 def running_processes(folder: Path) -> Iterator[Process]:
     """Those that live. Files of others are removed. Raises OSError for a folder that may not be read."""
-    for path in sorted(folder.glob("*.json")) if folder.is_dir() else ():
+    if not folder.is_dir():
+        return
+    for path in folder.glob(f"*{_UNLOCKED}"):
+        with suppress(FileNotFoundError):
+            if time.time() - path.stat().st_mtime > _STARTING_S:
+                path.unlink()
+    for path in sorted(folder.glob("*.json")):
         found = _read(path)
         if found is not None:
             yield found
@@ -127,11 +140,10 @@ def _read(path: Path) -> Process | None:
 
 def _is_left_over(file: int) -> bool:
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # shared: two who look do not take each other for it
     except BlockingIOError:
         return False
-    # Between making its file and locking it a process could be taken for a dead one.
-    return time.time() - os.fstat(file).st_mtime > 1.0
+    return True
 
 
 def _parsed(text: bytes) -> Process | None:

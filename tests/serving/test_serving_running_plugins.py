@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import stat
 import time
@@ -136,15 +137,30 @@ def test_files_of_living_processes_are_read_and_others_removed(tmp_path: Path) -
     first.tell()
     second.tell()
     (folder / "left.json").write_text("{}")
-    os.utime(folder / "left.json", (1, 1))
+    (folder / "left.starting").write_text("")
+    os.utime(folder / "left.starting", (1, 1))
+    (folder / "new.starting").write_text("")
     found = sorted(running_processes(folder), key=lambda process: -len(process.steps))
     assert [process.steps for process in found] == [{"x:y": Tally(2, 0, 0.5, 0.25, (0, 0, 0, 0, 2))}, {}]
     assert {process.pid for process in found} == {os.getpid()}
-    assert len(list(folder.iterdir())) == 2
+    assert [path.name for path in folder.iterdir() if path.suffix != ".json"] == ["new.starting"]
+    assert len(list(folder.iterdir())) == 3
     for telling in (first, second):
         telling.end()
         telling.tell()
-    assert list(folder.iterdir()) == []
+    assert [path.name for path in folder.iterdir()] == ["new.starting"]
+
+
+def test_a_process_killed_this_moment_is_not_shown(tmp_path: Path) -> None:
+    lives = Telling(tmp_path, "here:1", StepTimes())
+    lives.tell()
+    ended = tmp_path / "ended.json"
+    ended.write_bytes(next(tmp_path.iterdir()).read_bytes())
+    with ended.open("rb") as other:
+        fcntl.flock(other, fcntl.LOCK_SH)  # somebody else looks at the same time
+        assert len(list(running_processes(tmp_path))) == 1
+    assert not ended.exists()
+    lives.end()
 
 
 def test_a_folder_that_cannot_be_written_is_no_trouble(tmp_path: Path) -> None:
