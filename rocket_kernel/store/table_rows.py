@@ -14,7 +14,7 @@ from typing import Any, Literal
 import msgspec
 
 from rocket_kernel.store.builder import SqlBuilder, decoded, encoded
-from rocket_kernel.store.bulk import insert_tuples, put_tuples
+from rocket_kernel.store.bulk import Encoders, insert_tuples
 from rocket_kernel.store.columns import ColumnType, Storage, Table
 from rocket_kernel.store.dialects.base import Codec, Dialect
 from rocket_kernel.store.protocol import Row, Session, Transaction
@@ -62,6 +62,7 @@ class Increment:
 class TableRows:
     table: Table
     _insertions: dict[Any, tuple[str, _Params]] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _encodings: dict[Any, Encoders] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     async def insert(self, tx: Transaction, values: Mapping[str, object]) -> WireRow:
         """The stored row, with what the database filled in. Raises UniqueViolation."""
@@ -85,11 +86,7 @@ class TableRows:
 
         Raises what one of them raises, and then the transaction is good for nothing but the end of its savepoint.
         """
-        await insert_tuples(tx, self.table, columns, rows)
-
-    async def put_tuples(self, tx: Transaction, columns: tuple[str, ...], rows: Sequence[Sequence[object]]) -> None:
-        """Likewise; a row that is there under the same primary key gets the values of the new one."""
-        await put_tuples(tx, self.table, columns, rows)
+        await insert_tuples(tx, self.table, columns, rows, self._encoders(tx.dialect, columns))
 
     def _insertion(self, dialect: Dialect, columns: tuple[str, ...]) -> tuple[str, _Params]:
         """The statement for rows of these columns and what makes its parameters of one: worked out once."""
@@ -100,11 +97,20 @@ class TableRows:
             known = self._insertions[key] = text, self._to_params(dialect, columns)
         return known
 
+    def _encoders(self, dialect: Dialect, columns: tuple[str, ...]) -> Encoders:
+        """Of the columns, and none at all where no value needs encoding: worked out once."""
+        key = type(dialect), columns
+        known = self._encodings.get(key)
+        if known is None:
+            found = tuple(dialect.encoder(self.table.column(name).type) for name in columns)
+            known = self._encodings[key] = found if any(found) else ()
+        return known
+
     def _to_params(self, dialect: Dialect, columns: tuple[str, ...]) -> _Params:
-        encoders = [dialect.encoder(self.table.column(name).type) for name in columns]
-        if len(columns) > 1 and not any(encoders):
+        encoders = self._encoders(dialect, columns)
+        if len(columns) > 1 and not encoders:
             return itemgetter(*columns)
-        coded = list(zip(columns, encoders, strict=True))
+        coded = list(zip(columns, encoders or [None], strict=True))
         return lambda row: [
             row[name] if encode is None or row[name] is None else encode(row[name]) for name, encode in coded
         ]
@@ -225,8 +231,12 @@ class TableRows:
         columns: Sequence[str],
         order_by: Sequence[str] = (),
         limit: int | None = None,
+        lock: bool | Literal["skip"] = False,
     ) -> list[Sequence[Any]]:
-        """The wire values of these columns, in their order, for each row: less work than `select` for very many rows."""
+        """The wire values of these columns, in their order, for each row: less work than `select` for very many rows.
+
+        `lock` as in `select`.
+        """
         dialect = session.dialect
         builder = SqlBuilder(dialect)
         builder.add(f"SELECT {column_list(dialect, columns)} FROM {dialect.quote(self.table.name)}")
@@ -235,6 +245,8 @@ class TableRows:
             builder.add(" ORDER BY " + ", ".join(self._order_term(dialect, name) for name in order_by))
         if limit is not None:
             builder.add(f" LIMIT {int(limit)}")
+        if lock:
+            builder.add(dialect.lock_clause(skip=lock == "skip"))
         rows = await session.fetch(builder.text(), builder.params)
         decoders = [dialect.decoder(self.table.column(name).type) for name in columns]
         if not any(decoders):

@@ -12,7 +12,7 @@ from rocket_webhooks.outbox import Row, action_lane, described, outbox_row
 from rocket_webhooks.payload import json_text
 from rocket_webhooks.queue import reopened
 from rocket_webhooks.tables import DELIVERED, FAILED, LOGS, with_defaults
-from rocket_webhooks.tracing import causing_span
+from rocket_webhooks.tracing import causing_span_id
 
 Waking = Callable[[str, Iterable[str]], Callable[[], Any]]
 
@@ -72,7 +72,7 @@ def _row(action: ActionStart, env_prefix: str) -> Row:
         "backoff": retry["backoff"],
         "record_id": action.record_id,
         "trace_id": action.call.trace_id,
-        **causing_span(),
+        "span_id": causing_span_id(),
     }
     if action.sensitive:
         values["sensitive"] = sorted(action.sensitive)

@@ -29,9 +29,9 @@ from rocket_webhooks.definition import BEFORE_HOOKS
 from rocket_webhooks.kind import NAME
 from rocket_webhooks.outbox import Row
 from rocket_webhooks.pace import Lane
-from rocket_webhooks.queue import claim, give_back, give_up_lane, settle
+from rocket_webhooks.queue import claim, give_back, give_up_lane, settle, sort_new
 from rocket_webhooks.retry import GONE, Outcome, Verdict, judge
-from rocket_webhooks.tables import LOGS
+from rocket_webhooks.tables import LOGS, UNSORTED
 from rocket_webhooks.tracing import DISPATCH, note_dispatch, span_of
 
 if TYPE_CHECKING:
@@ -41,6 +41,8 @@ logger = logging.getLogger(__name__)
 
 _LANES_AT_ONCE = 50
 """Lanes from which one transaction claims."""
+_SORTED_AT_ONCE = 200
+"""New rows that one transaction puts into their lanes."""
 _STORE_TRIES = 5
 _STORE_PAUSE_S = 0.2
 _DEACTIVATED = "webhook deactivated: its receiver answered HTTP 410"
@@ -93,12 +95,16 @@ class Desk:
         now = self.crew.now()
         heads = await self.app.read(lambda session, _registry: LOGS.heads(session, "lane", "due_at"))
         text = timestamp_text(now)
-        due = sorted((due_at, lane) for lane, due_at in heads if due_at is not None and due_at <= text)
+        due = sorted((due_at, lane) for lane, due_at in heads if lane != UNSORTED and due_at and due_at <= text)
         self._forget_idle({lane for lane, _ in heads})
         begun = 0
         for at in range(0, len(due), _LANES_AT_ONCE):
             wanted = [lane for _, lane in due[at : at + _LANES_AT_ONCE] if self._free(lane)]
-            begun += await self._staff(wanted) if wanted else 0
+            begun += (await self._staff(wanted))[0] if wanted else 0
+        found = any(lane == UNSORTED for lane, _ in heads)
+        while found and self._could_send():
+            more, found = await self._staff([], sorting=_SORTED_AT_ONCE)
+            begun += more
         return begun
 
     async def deliver_now(self, ids: list[str]) -> None:
@@ -121,13 +127,18 @@ class Desk:
                 # A database that is away: the next look will tell.
                 logger.warning("deliveries of app %s wait: %s", self.app.name, error.message)
 
-    async def _staff(self, lanes: list[str]) -> int:
-        """Claim in one transaction what the workers that are free can send, and send them off."""
+    async def _staff(self, lanes: list[str], *, sorting: int = 0) -> tuple[int, bool]:
+        """Claim in one transaction what the workers that are free can send, and send them off.
+
+        Before that, so many new rows at most are sorted into lanes, and these looked at too. How many deliveries were
+        begun, and whether new rows were found.
+        """
         now = self.crew.now()
         until = timestamp_text(now + timedelta(seconds=self.crew.lease_s))
         claimed: list[tuple[str, Claimed]] = []
         async with self.app.writing() as (tx, registry):
-            for lane in lanes:
+            found = await sort_new(tx, limit=sorting) if sorting else ()
+            for lane in [*lanes, *found]:
                 free = self._free(lane, but=len(claimed))
                 if free > 0:
                     rows = await claim(tx, lane, now=timestamp_text(now), until=until, limit=free)
@@ -136,7 +147,7 @@ class Desk:
             self._lane(lane).running += 1
             self.crew.under_way += 1
             _ = self._spawn(self._work(lane, item))
-        return len(claimed)
+        return len(claimed), bool(found)
 
     async def _work(self, name: str, first: Claimed) -> None:
         lane, item = self._lane(name), first
@@ -232,6 +243,11 @@ class Desk:
             ended = await give_up_lane(catalog.tx, id, _DEACTIVATED, now)
         logger.warning("webhook %s of app %s answered 410: deactivated, %d given up", id, self.app.name, ended)
 
+    def _could_send(self) -> bool:
+        """Whether some webhook has a worker free; new rows of those that have none can wait where they are."""
+        webhooks = self.app.registry.model.of(NAME)
+        return not webhooks or any(map(self._free, webhooks))
+
     def _any_free(self, names: Iterable[str]) -> bool:
         found = False
         for lane in map(self._lane, names):
@@ -240,7 +256,10 @@ class Desk:
         return found
 
     def _lane(self, name: str) -> Lane:
-        return self.lanes.setdefault(name, Lane())
+        lane = self.lanes.get(name)
+        if lane is None:
+            lane = self.lanes[name] = Lane()
+        return lane
 
     def _free(self, name: str, *, but: int = 0) -> int:
         """Workers that a lane may still have. One is never denied, so that no lane starves for the sake of others.

@@ -27,15 +27,14 @@ from rocket_webhooks.outbox import (
     Row,
     described,
     failed_before_sending,
-    moment,
     new_ids,
     new_token,
     same_columns,
 )
 from rocket_webhooks.payload import body_head, body_of
 from rocket_webhooks.queue import next_in_line
-from rocket_webhooks.tables import LOGS, with_defaults, without_defaults
-from rocket_webhooks.tracing import causing_span
+from rocket_webhooks.tables import LOGS, UNSORTED, with_defaults, without_defaults
+from rocket_webhooks.tracing import causing_span_id
 
 if TYPE_CHECKING:
     from rocket_webhooks.plugin import WebhooksPlugin
@@ -46,6 +45,18 @@ _ACTIONS: Mapping[str, frozenset[str]] = {
     AFTER_DELETE: frozenset({"delete"}),
     BEFORE_DELETE: frozenset({"delete"}),
 }
+_VARYING = (
+    "id",
+    "idempotency_key",
+    "request_body",
+    "created_at",
+    "updated_at",
+    "due_at",
+    "lane",
+    "record_id",
+    "trace_id",
+    "span_id",
+)
 _AWAITED = "webhooks:awaited"
 _WOKEN = "webhooks:woken"
 
@@ -64,9 +75,39 @@ class Armed:
     """A delivery has a place in a line, or a request waits for its first attempt."""
 
 
+class Told:
+    """The webhooks of one hook of an entity, and how a write makes a row for each: what differs, then what does not."""
+
+    __slots__ = ("_constants", "armed", "columns", "hook")
+
+    def __init__(self, hook: str, armed: Sequence[Armed]) -> None:
+        self.hook, self.armed = hook, armed
+        constant = tuple(dict.fromkeys(name for one in armed for name in one.columns if name != "webhook_id"))
+        self.columns = (*_VARYING, "new_for", *constant)
+        defaults = with_defaults({})
+        self._constants = {
+            one.id: (one.id, *(one.columns.get(name, defaults[name]) for name in constant)) for one in armed
+        }
+
+    def rows(self, write: Write, matching: Sequence[Armed]) -> list[tuple[Any, ...]]:
+        """In the order of `columns`."""
+        head, now, run = body_head(write, self.hook), write.run.now, write.run
+        shared = (now, now, now, UNSORTED, str(write.key), run.trace_id, causing_span_id())
+        rows: list[tuple[Any, ...]] = []
+        for id, one in zip(new_ids(now, len(matching)), matching, strict=True):
+            key = KEY_PREFIX + id
+            rows.append((id, key, body_of(head, key) if one.has_body else "", *shared, *self._constants[one.id]))
+        return rows
+
+    def sorted_row(self, row: Sequence[Any]) -> Row:
+        """In the lane of its webhook from the first."""
+        made = dict(zip(self.columns, row, strict=True))
+        webhook_id = made.pop("new_for")
+        return {**made, "webhook_id": webhook_id, "lane": webhook_id}
+
+
 def arm(id: str, webhook: Webhook, model: Model) -> Armed:
     columns = {
-        "lane": id,
         "webhook_id": id,
         "entity": webhook.entity,
         "hook": webhook.hook,
@@ -107,7 +148,7 @@ def compile_steps(plugin: WebhooksPlugin, entity: Entity, model: Model) -> list[
 
 
 def _outbox_step(plugin: WebhooksPlugin, hook: str, told: Sequence[Armed]) -> Step:
-    run = _storing(plugin, hook, told)
+    run = _storing(plugin, Told(hook, told))
     return Step(Stage.OUTBOX, f"webhooks:outbox:{hook}", run, _ACTIONS[hook], keeps_records=True)
 
 
@@ -118,28 +159,38 @@ def _asking(plugin: WebhooksPlugin, one: Armed) -> Callable[[Write], Awaitable[N
     return ask
 
 
-def _storing(plugin: WebhooksPlugin, hook: str, told: Sequence[Armed]) -> Callable[[Write], Awaitable[None]]:
+def _storing(plugin: WebhooksPlugin, told: Told) -> Callable[[Write], Awaitable[None]]:
     async def store(write: Write) -> None:
-        rows = await outbox_rows(write, hook, told, lease_s=plugin.lease_s)
-        if not rows:
+        matching = _matching(write, told)
+        if not matching:
             return
+        rows = told.rows(write, [one for one, _ in matching])
+        special = (
+            await _special(write, told, rows, matching, lease_s=plugin.lease_s)
+            if any(error or one.waits for one, error in matching)
+            else {}
+        )
         run = write.run
+        tx = cast(Transaction, run.session)
         try:
-            for group in same_columns(rows):
-                await LOGS.insert_many(cast(Transaction, run.session), group)
+            plain = [row for at, row in enumerate(rows) if at not in special] if special else rows
+            await LOGS.insert_tuples(tx, told.columns, plain)
+            for group in same_columns(list(special.values())):
+                await LOGS.insert_many(tx, group)
         except ForeignKeyViolation as gone:
             # A webhook was deleted since the registry was read: once more, without it.
             raise TransactionConflict from gone
         if run.recorder is not None:
-            run.outbox += [described(with_defaults(row)) for row in rows]
-        awaited = [row["id"] for row in rows if "claim" in row]
+            stored = (special.get(at) or told.sorted_row(row) for at, row in enumerate(rows))
+            run.outbox += [described(with_defaults(row)) for row in stored]
+        awaited = [row["id"] for row in special.values() if "claim" in row]
         if awaited:
             write.stash[_AWAITED] = awaited
         lanes: set[str] | None = run.stash.get(_WOKEN)
         if lanes is None:
             lanes = run.stash[_WOKEN] = set()
             run.after_commit.append(plugin.waking(run.app, lanes))
-        lanes.update(row["webhook_id"] for row in rows)
+        lanes.update([one.id for one, _ in matching])
 
     return store
 
@@ -153,34 +204,27 @@ def _awaiting(plugin: WebhooksPlugin) -> Callable[[Write], Awaitable[None]]:
     return deliver
 
 
-async def outbox_rows(write: Write, hook: str, told: Sequence[Armed], *, lease_s: float) -> list[Row]:
-    """One row for each webhook whose condition holds, or breaks."""
-    matching = _matching(write, hook, told)
-    if not matching:
-        return []
-    head, now = body_head(write, hook), write.run.now
-    shared = {**moment(now), "record_id": str(write.key), "trace_id": write.run.trace_id, **causing_span()}
-    rows: list[Row] = []
-    for id, (one, error) in zip(new_ids(now, len(matching)), matching, strict=True):
-        key = KEY_PREFIX + id
-        body = body_of(head, key) if one.has_body else ""
-        row = {"id": id, "idempotency_key": key, "request_body": body, **shared, **one.columns}
+async def _special(
+    write: Write, told: Told, rows: Sequence[Sequence[Any]], matching: Sequence[tuple[Armed, str]], *, lease_s: float
+) -> dict[int, Row]:
+    """By position, the rows that do not just wait for their turn: of conditions that broke, in a line, or claimed."""
+    special: dict[int, Row] = {}
+    for at, (one, error) in enumerate(matching):
         if error:
-            row = failed_before_sending(row, error)
+            special[at] = failed_before_sending(told.sorted_row(rows[at]), error)
         elif one.waits:
-            row = await _placed(write, one, row, lease_s=lease_s)
-        rows.append(row)
-    return rows
+            special[at] = await _placed(write, one, told.sorted_row(rows[at]), lease_s=lease_s)
+    return special
 
 
-def _matching(write: Write, hook: str, told: Sequence[Armed]) -> list[tuple[Armed, str]]:
+def _matching(write: Write, told: Told) -> list[tuple[Armed, str]]:
     """Each webhook whose condition holds, with "", or breaks, with the reason."""
     found: list[tuple[Armed, str]] = []
     values: Mapping[str, Any] | None = None
-    for one in told:
+    for one in told.armed:
         error = ""
         if one.condition.source:
-            values = condition_values(write, hook) if values is None else values
+            values = condition_values(write, told.hook) if values is None else values
             try:
                 if not one.condition.holds(values):
                     continue

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rocket_kernel import MetadataKind
+from rocket_kernel import Change, MetadataKind
 from rocket_webhooks.definition import Webhook, load_webhook, parse_webhook
 from rocket_webhooks.described import WEBHOOK
 from rocket_webhooks.signing import new_secret
-from rocket_webhooks.tables import WEBHOOKS
+from rocket_webhooks.tables import LOGS, UNSORTED, WEBHOOKS
 
 NAME = "webhooks"
 NOUN = "Webhook"
@@ -38,10 +38,17 @@ def webhook_kind(env_prefix: str) -> MetadataKind[Webhook]:
         value=_row,
         export=_export,
         label=lambda body: f"{_shown(body, 'entity')}/{_shown(body, 'hook') or 'after_write'}",
+        changed=_changed,
         entities=lambda webhook: (webhook.entity,),
         hidden=("previous_secret", "previous_secret_expires_at", ORDINAL),
         schema=WEBHOOK,
     )
+
+
+async def _changed(change: Change[Webhook]) -> None:
+    """Rows that are sorted go with their webhook by themselves."""
+    if change.former is not None and change.stored is None:
+        await LOGS.delete(change.tx, {"lane": UNSORTED, "new_for": change.former.key})
 
 
 def _row(webhook: Webhook) -> Mapping[str, Any]:

@@ -21,7 +21,7 @@ from rocket_webhooks.kind import NAME
 from rocket_webhooks.masking import shown_log
 from rocket_webhooks.outbox import Row
 from rocket_webhooks.queue import reopened
-from rocket_webhooks.tables import FAILED, LOGS, RETRYING
+from rocket_webhooks.tables import FAILED, LOGS, RETRYING, UNSORTED, filed
 
 MOST_PER_PAGE = 200
 _MOST_PAGES = 10**9
@@ -34,18 +34,23 @@ async def list_logs(request: Request) -> Response:
     page = parse_count(given.get("page"), default=1, maximum=_MOST_PAGES)
     per_page = parse_count(given.get("per_page"), default=MOST_PER_PAGE, maximum=MOST_PER_PAGE)
     where: dict[str, Any] = {name: given[name] for name in ("status", "entity") if given.get(name)}
+    parts = [where]
     if given.get("webhook_id"):
-        where["webhook_id"] = read_id(given["webhook_id"])
-    if "webhook_id" in where and where["webhook_id"] is None:
-        return _page([], page, per_page, 0)
+        webhook_id = read_id(given["webhook_id"])
+        # What is not sorted yet is newer than what is.
+        new = {"lane": UNSORTED, "new_for": webhook_id}
+        parts = [{**where, **new}, {**where, "webhook_id": webhook_id}] if webhook_id else []
+    total, at = 0, (page - 1) * per_page
+    rows: list[Row] = []
     async with request.app.reading(request.actor) as (session, registry):
-        total = await LOGS.count(session, where)
-        at = (page - 1) * per_page
-        rows: list[Row] = []
-        if at < total:
-            # Ids begin with the time.
-            rows = await LOGS.select(session, where, order_by=("-id",), limit=per_page, offset=at)
-    return _page([shown_log(row, registry.model) for row in rows], page, per_page, total)
+        for part in parts:
+            count = await LOGS.count(session, part)
+            begin, left = max(at - total, 0), per_page - len(rows)
+            if begin < count and left:
+                # Ids begin with the time.
+                rows += await LOGS.select(session, part, order_by=("-id",), limit=left, offset=begin)
+            total += count
+    return _page([shown_log(filed(row), registry.model) for row in rows], page, per_page, total)
 
 
 async def get_log(request: Request) -> Response:
@@ -79,7 +84,7 @@ async def found_log(session: Session, id: str, *, lock: bool = False) -> Row:
     row = await LOGS.first(session, {"id": key}, lock=lock) if key is not None else None
     if row is None:
         raise NotFound(f"Webhook log not found: {id}")
-    return row
+    return filed(row)
 
 
 def read_id(text: str) -> str | None:

@@ -32,9 +32,9 @@ from rocket_webhooks.logs import read_id
 from rocket_webhooks.masking import shown_log
 from rocket_webhooks.outbox import Row, outbox_row
 from rocket_webhooks.payload import sample_body, user_value
-from rocket_webhooks.queue import ENDED
+from rocket_webhooks.queue import ENDED, FILED
 from rocket_webhooks.signing import new_secret
-from rocket_webhooks.tables import FAILED, LOGS, RETRYING, STATUSES
+from rocket_webhooks.tables import FAILED, LOGS, RETRYING, STATUSES, UNSORTED
 
 OVERLAP = timedelta(hours=24)
 """How long the former secret signs beside a new one."""
@@ -85,7 +85,6 @@ def _replay_order(body: Mapping[str, Any]) -> tuple[Mapping[str, str], str]:
 async def _requeue(tx: Transaction, stored: Stored[Webhook], window: Mapping[str, str], status: str, now: str) -> int:
     """Not what judges answered, or tests, nor what is on its way just now."""
     where: dict[str, Any] = {
-        "webhook_id": stored.key,
         "created_at": Within(window.get("from"), window.get("to")),
         "status": status,
         "hook": [AFTER_WRITE, AFTER_DELETE],
@@ -101,7 +100,9 @@ async def _requeue(tx: Transaction, stored: Stored[Webhook], window: Mapping[str
         "max_attempts": Of("attempt", plus=stored.item.max_attempts),
         "updated_at": now,
     }
-    return await LOGS.update(tx, where, values)
+    new = {"lane": UNSORTED, "new_for": stored.key}
+    queued = await LOGS.update(tx, {**where, **new}, {**values, **FILED})
+    return queued + await LOGS.update(tx, {**where, "webhook_id": stored.key}, values)
 
 
 async def send_test(request: Request, judges: Judges) -> Response:

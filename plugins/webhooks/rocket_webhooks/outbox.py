@@ -15,6 +15,8 @@ Row = dict[str, Any]
 
 KEY_PREFIX = "wh_"
 
+_LAST = 2**48 - 1
+
 
 def new_id(now: str) -> str:
     """A UUID of version 7: it begins with the time, so that rows are added at the end of their indexes."""
@@ -22,12 +24,11 @@ def new_id(now: str) -> str:
 
 
 def new_ids(now: str, count: int) -> list[str]:
-    """As `new_id`; the system is asked for random bytes once."""
-    beginning, random = _beginning(now), os.urandom(10 * count).hex()
-    return [
-        f"{beginning}{rest[:3]}-{'89ab'[int(rest[3], 16) & 3]}{rest[4:7]}-{rest[7:19]}"
-        for rest in (random[at : at + 20] for at in range(0, len(random), 20))
-    ]
+    """As `new_id`; after the first, which is random, they count up (RFC 9562, 6.2: monotonic random)."""
+    random = os.urandom(10)
+    head, tail = random[:4].hex(), int.from_bytes(random[4:])
+    start = f"{_beginning(now)}{head[:3]}-{'89ab'[random[2] & 3]}{head[4:7]}-"
+    return [f"{start}{(tail + number) & _LAST:012x}" for number in range(count)]
 
 
 def first_id(now: str) -> str:
@@ -35,11 +36,16 @@ def first_id(now: str) -> str:
     return f"{_beginning(now)}000-8000-000000000000"
 
 
-@lru_cache(maxsize=16)
 def _beginning(now: str) -> str:
     """Milliseconds since 1970 as twelve hexadecimal digits, and the version."""
-    at = f"{round(datetime.fromisoformat(now).timestamp() * 1000):012x}"
+    at = f"{_second(now[:19]) + int(now[20:23]):012x}"
     return f"{at[:8]}-{at[8:]}-7"
+
+
+@lru_cache(maxsize=16)
+def _second(text: str) -> int:
+    """In milliseconds since 1970."""
+    return int(datetime.fromisoformat(f"{text}Z").timestamp()) * 1000
 
 
 def new_token() -> str:
@@ -50,12 +56,8 @@ def new_token() -> str:
 def outbox_row(now: str, values: Mapping[str, Any]) -> Row:
     """Due at once in the lane that `values` name, with all else that is its own; other columns have their defaults."""
     id = new_id(now)
-    return {"id": id, "idempotency_key": KEY_PREFIX + id, **moment(now), **values}
-
-
-def moment(now: str) -> Row:
-    """Columns of a row that begins now."""
-    return {"created_at": now, "updated_at": now, "due_at": now}
+    key = KEY_PREFIX + id
+    return {"id": id, "idempotency_key": key, "created_at": now, "updated_at": now, "due_at": now, **values}
 
 
 def failed_before_sending(row: Row, error: str) -> Row:

@@ -18,14 +18,11 @@ class Lane:
     """
 
     running: int = 0
+    limit: int = LEAST
     asked: bool = False
     """Something came while all workers were busy: whoever of them ends without having found it must look again."""
     _answer_s: float = 0.0
     """Average time of the last deliveries."""
-
-    @property
-    def limit(self) -> int:
-        return max(LEAST, min(MOST, 1 + round(self._answer_s / STEP_S)))
 
     @property
     def wants_more(self) -> bool:
@@ -37,3 +34,4 @@ class Lane:
             self._answer_s += _WEIGHT * (seconds - self._answer_s)
         else:
             self._answer_s = 0.0
+        self.limit = max(LEAST, min(MOST, 1 + round(self._answer_s / STEP_S)))

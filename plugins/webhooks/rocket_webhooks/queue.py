@@ -7,21 +7,45 @@ stored only by whoever still holds the claim.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from rocket_kernel import Comparison, Then, Transaction, enqueue, timestamp_text
+from rocket_kernel import Comparison, Of, TableRows, Then, Transaction, enqueue, timestamp_text
 from rocket_webhooks.outbox import Row, action_lane, new_token
 from rocket_webhooks.retry import Outcome, Verdict
-from rocket_webhooks.tables import LOGS, RETRYING
+from rocket_webhooks.tables import LOGS, RETRYING, UNSORTED, WEBHOOKS
 
 _BLOCKED = timedelta(seconds=1)
 """A delivery that was found out of turn is not looked at again for so long, unless the one before it ends."""
 _LOOKS = 50
+_HOOKS = TableRows(WEBHOOKS)
 
+FILED: Mapping[str, Any] = {"webhook_id": Of("new_for"), "new_for": None}
+"""Column values of a row that was new, and has a lane of its own or none from now on."""
 ENDED: Mapping[str, Any] = {"lane": None, "due_at": None, "claim": None, "order_key": None, "next_retry_at": None}
 """Column values of a delivery that is over: it is in no index of those that wait."""
+
+
+async def sort_new(tx: Transaction, *, limit: int) -> Sequence[str]:
+    """Put new rows, the oldest first, into the lanes of their webhooks; these lanes, none when there were no such rows.
+
+    Rows that another process sorts at this moment are left to it. Those of a webhook that was deleted while
+    they were written are deleted too. Raises ForeignKeyViolation when one is deleted at this moment.
+    """
+    new = {"lane": UNSORTED}
+    rows = await LOGS.select_values(
+        tx, new, columns=("id", "new_for"), order_by=("due_at", "seq"), limit=limit, lock="skip"
+    )
+    by_webhook: dict[str, list[str]] = {}
+    for id, webhook_id in rows:
+        by_webhook.setdefault(webhook_id, []).append(id)
+    if rows:
+        there = await _HOOKS.select_values(tx, {"id": list(by_webhook)}, columns=("id",))
+        for webhook_id in by_webhook.keys() - {id for (id,) in there}:
+            await LOGS.delete(tx, {"id": by_webhook[webhook_id]})
+        await LOGS.update(tx, {"id": [id for id, _ in rows]}, {**FILED, "lane": Of("new_for")})
+    return list(by_webhook)
 
 
 async def claim(tx: Transaction, lane: str, *, now: str, until: str, limit: int) -> list[Row]:
@@ -122,8 +146,9 @@ async def _tell_ended(tx: Transaction, row: Row, *, ok: bool, error: str, now: s
 
 async def give_up_lane(tx: Transaction, lane: str, error: str, now: str) -> int:
     """Everything that waits in a lane becomes a dead letter, but for what is on its way just now."""
-    waiting = {"lane": lane, "claim": None}
-    return await LOGS.update(tx, waiting, {**ENDED, "status": "failed", "error": error, "updated_at": now})
+    given_up = {**ENDED, "status": "failed", "error": error, "updated_at": now}
+    unsorted = await LOGS.update(tx, {"lane": UNSORTED, "new_for": lane}, {**given_up, **FILED})
+    return unsorted + await LOGS.update(tx, {"lane": lane, "claim": None}, given_up)
 
 
 def reopened(row: Row, now: str, *, in_line: bool) -> Row:

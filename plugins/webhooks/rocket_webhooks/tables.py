@@ -81,6 +81,9 @@ WEBHOOK_LOGS = Table(
         Column("action_key", _TEXT),  # of an action that brought its own idempotency_key: that key
         Column("then_job", _TEXT),
         Column("then_payload", _DOCUMENT),
+        # The webhook of a row that is not sorted yet, whose `webhook_id` is empty: it spares the writer the places in
+        # the index that are each webhook's own.
+        Column("new_for", _UUID),
     ),
     primary_key=("id",),
     indexes=(
@@ -88,13 +91,21 @@ WEBHOOK_LOGS = Table(
         Index("idx__webhook_logs_key", ("action_key",), unique=True, present_only=True),
         Index("idx__webhook_logs_due", ("lane", "due_at", "seq"), present_only=True),
         Index("idx__webhook_logs_order", ("order_key", "seq"), present_only=True),
-        Index("idx__webhook_logs_webhook", ("webhook_id", "id")),
+        Index("idx__webhook_logs_webhook", ("webhook_id", "id"), present_only=True),
     ),
 )
+UNSORTED = ""
+"""The lane of new rows that wait for nobody: all at one end of the index. Whoever looks next puts each into the lane of
+its webhook, many at a time."""
 SHOWN = tuple(column.name for column in WEBHOOK_LOGS.columns[:18])
 """The columns of contract §11.6, in its order."""
 
 LOGS = TableRows(WEBHOOK_LOGS)
+
+
+def filed(row: dict[str, Any]) -> dict[str, Any]:
+    """A stored row with its webhook, also before it is sorted."""
+    return row if row["new_for"] is None else {**row, "webhook_id": row["new_for"]}
 
 
 def with_defaults(row: Mapping[str, Any]) -> dict[str, Any]:
