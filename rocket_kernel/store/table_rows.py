@@ -14,7 +14,7 @@ from typing import Any, Literal
 import msgspec
 
 from rocket_kernel.store.builder import SqlBuilder, decoded, encoded
-from rocket_kernel.store.bulk import Encoders, insert_tuples
+from rocket_kernel.store.bulk import Encoders, insert_tuples, put_tuples
 from rocket_kernel.store.columns import ColumnType, Storage, Table
 from rocket_kernel.store.dialects.base import Codec, Dialect
 from rocket_kernel.store.protocol import Row, Session, Transaction
@@ -87,6 +87,10 @@ class TableRows:
         Raises what one of them raises, and then the transaction is good for nothing but the end of its savepoint.
         """
         await insert_tuples(tx, self.table, columns, rows, self._encoders(tx.dialect, columns))
+
+    async def put_tuples(self, tx: Transaction, columns: tuple[str, ...], rows: Sequence[Sequence[object]]) -> None:
+        """Likewise; a row that is there under the same primary key gets the values of the new one."""
+        await put_tuples(tx, self.table, columns, rows, self._encoders(tx.dialect, columns))
 
     def _insertion(self, dialect: Dialect, columns: tuple[str, ...]) -> tuple[str, _Params]:
         """The statement for rows of these columns and what makes its parameters of one: worked out once."""

@@ -62,6 +62,17 @@ async def test_one_wrong_tuple_undoes_its_savepoint_and_nothing_else(notes):
         assert await ROWS.count(session) == 1
 
 
+async def test_put_tuples_replace_rows_of_their_key(notes):
+    async with notes.write() as tx:
+        await ROWS.put_tuples(tx, COLUMNS, [note(number) for number in range(5)])
+        id, at, *_ = note(3)
+        await ROWS.put_tuples(tx, COLUMNS, [(id, at, 33, None, {"new": True}), note(7)])
+    async with notes.read() as session:
+        stored = {row["number"]: row for row in await ROWS.select(session)}
+    assert sorted(stored) == [0, 1, 2, 4, 7, 33]
+    assert stored[33]["document"] == {"new": True}
+
+
 async def test_chosen_values_are_limited_and_ordered(notes):
     async with notes.write() as tx:
         await ROWS.insert_tuples(tx, COLUMNS, [note(number) for number in range(20)])
