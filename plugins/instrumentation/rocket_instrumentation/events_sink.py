@@ -196,12 +196,14 @@ class EventSink:
     async def _drain(self, buffer: Buffer) -> None:
         """Store what waits: less than a batch in its table, more in the journal. When it is quiet, or too much is
         journalled, work off some of that."""
-        busy = False
+        busy = buffer.has_batch
         try:
             while buffer.spans and not buffer.closing:
-                busy = busy or buffer.has_batch
                 if not await self._write(buffer, journal=busy):
                     return
+                if not buffer.has_batch:
+                    break  # what came meanwhile waits for the next round: a commit for each few spans costs the most
+                busy = True
             while not self._stopping and not buffer.closing and not buffer.has_batch:
                 if busy and buffer.journalled < self.most_journalled:
                     return
