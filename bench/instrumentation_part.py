@@ -20,7 +20,7 @@ from bench.rocket import Rocket
 from bench.rounds import Plan, measure_all
 from bench.rows import make_rows
 from bench.wrk import require_wrk
-from rocket_kernel import AppContext, Span, SystemClock, span
+from rocket_kernel import AppContext, Spans, SystemClock, span
 from rocket_kernel.tracing import Tracer
 
 _TARGETS: Mapping[str, float] = {"get": 0.8, "list": 0.8, "filter": 0.8, "create": 0.7}
@@ -33,7 +33,7 @@ class _Forgetful:
     def samples(self, app: str | None, trace_id: str) -> bool:
         return True
 
-    def finished(self, app: AppContext | None, spans: Sequence[Span]) -> None:
+    def finished(self, app: AppContext | None, spans: Spans) -> None:
         return None
 
 

@@ -158,6 +158,9 @@ if TYPE_CHECKING:
     from rocket_kernel.serving.address import listens_beyond_loopback as listens_beyond_loopback
     from rocket_kernel.setting_types import NotEmpty as NotEmpty
     from rocket_kernel.setting_types import Range as Range
+    from rocket_kernel.spans import Span as Span
+    from rocket_kernel.spans import Spans as Spans
+    from rocket_kernel.spans import Trace as Trace
     from rocket_kernel.store.columns import Column as Column
     from rocket_kernel.store.columns import ColumnType as ColumnType
     from rocket_kernel.store.columns import Index as Index
@@ -174,16 +177,14 @@ if TYPE_CHECKING:
     from rocket_kernel.store.table_rows import Of as Of
     from rocket_kernel.store.table_rows import TableRows as TableRows
     from rocket_kernel.store.table_rows import Within as Within
-    from rocket_kernel.tracing import Span as Span
+    from rocket_kernel.trace_ids import w3c_span_id as w3c_span_id
     from rocket_kernel.tracing import SpanSink as SpanSink
-    from rocket_kernel.tracing import Trace as Trace
     from rocket_kernel.tracing import annotate as annotate
     from rocket_kernel.tracing import current_span as current_span
     from rocket_kernel.tracing import current_trace as current_trace
     from rocket_kernel.tracing import span as span
     from rocket_kernel.tracing import traced_work as traced_work
     from rocket_kernel.tracing import traceparent as traceparent
-    from rocket_kernel.tracing import w3c_span_id as w3c_span_id
     from rocket_kernel.transfer.document import canonical_text as canonical_text
     from rocket_kernel.transfer.sample_data import ImportListener as ImportListener
     from rocket_kernel.write.context import Write as Write
@@ -362,16 +363,17 @@ _ROOMS = {
     "Of": "store.table_rows",
     "TableRows": "store.table_rows",
     "Within": "store.table_rows",
-    "Span": "tracing",
+    "Span": "spans",
     "SpanSink": "tracing",
-    "Trace": "tracing",
+    "Spans": "spans",
+    "Trace": "spans",
     "annotate": "tracing",
     "current_span": "tracing",
     "current_trace": "tracing",
     "span": "tracing",
     "traced_work": "tracing",
     "traceparent": "tracing",
-    "w3c_span_id": "tracing",
+    "w3c_span_id": "trace_ids",
     "canonical_text": "transfer.document",
     "ImportListener": "transfer.sample_data",
     "Write": "write.context",

@@ -12,10 +12,12 @@ from uuid import UUID
 
 import pytest
 
-from rocket_kernel import annotate, current_span, current_trace, span, traceparent, tracing
+from rocket_kernel import Spans, annotate, current_span, current_trace, span, traceparent, tracing
 from rocket_kernel.clock import SystemClock
+from rocket_kernel.spans import fingerprint
 from rocket_kernel.testing import FakeClock
-from rocket_kernel.tracing import Tracer, fingerprint, new_trace_id, note_record, note_statement
+from rocket_kernel.trace_ids import new_trace_id
+from rocket_kernel.tracing import Tracer, note_record, note_statement
 
 TRACE = "0190c8a0-1111-7222-8333-444455556666"
 
@@ -163,7 +165,7 @@ async def test_threads_have_it_too():
     _, root = begun(Listener())
     with root:
         await asyncio.to_thread(lambda: span("a", "b", "thread").__enter__())
-        assert [one.action for one in root.trace.spans] == ["request.start", "thread"]
+        assert [one.action for one in Spans(root.trace.spans)] == ["request.start", "thread"]
         assert current_span() is root
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from rocket_kernel.metadata.convert import to_uuid
-from rocket_kernel.tracing import new_trace_id
+from rocket_kernel.trace_ids import new_trace_id
 
 _HEX = frozenset("0123456789abcdef")
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from rocket_instrumentation.events_minutes import Minutes
 from rocket_instrumentation.events_pack import Packed, pack
-from rocket_kernel import AppContext, Span
+from rocket_kernel import AppContext, Spans
 
 BUFFERS = 20
 """How many times `buffer_size` spans wait at most: a batch is written as soon as there is one, and while it is written
@@ -25,7 +24,7 @@ class Buffer:
     size: int
     """Spans that make a batch."""
     waiting: deque[Packed] = field(default_factory=deque)
-    fresh: list[Sequence[Span]] = field(default_factory=list)
+    fresh: list[Spans] = field(default_factory=list)
     """Traces that are not packed yet."""
     spans: int = 0
     """Those that wait, the ones on their way to the database included."""
@@ -46,14 +45,19 @@ class Buffer:
     def has_batch(self) -> bool:
         return self.spans >= self.size
 
-    def add(self, spans: Sequence[Span]) -> bool:
+    @property
+    def is_half_full(self) -> bool:
+        return self.spans * 2 >= self.size * BUFFERS
+
+    def add(self, spans: Spans) -> bool:
         """False when there is no room for all of them; then none is kept."""
         together = self.spans + len(spans)
         if together > self.size * BUFFERS:
             return False
         self.spans = together
-        self.fresh.append(spans)
-        if len(self.fresh) >= _FRESH:
+        fresh = self.fresh
+        fresh.append(spans)
+        if len(fresh) >= _FRESH:
             self.pack()
         return True
 

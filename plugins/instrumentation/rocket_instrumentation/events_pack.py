@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from rocket_instrumentation.events_row import SYSTEM, SpanRow
-from rocket_kernel import Span, timestamp_text
+from rocket_kernel import Span, Spans, timestamp_text
 
 MOST_BYTES = 8192
 """Of the metadata of one span; more is left out, and said to be."""
@@ -26,24 +26,18 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 
 
-def pack(traces: Sequence[Sequence[Span]]) -> bytes:
+def pack(traces: Sequence[Spans]) -> bytes:
     """Whole traces as one line, without line breaks. Raises nothing for any metadata."""
-    together = [(_head(spans), [one.facts() for one in spans]) for spans in traces]
+    together = [(_head(spans.root), spans.facts()) for spans in traces]
     try:
         return _encode(together)
     except (UnicodeEncodeError, TypeError, ValueError, RecursionError):
         return _encode(_readable(together))
 
 
-def _head(spans: Sequence[Span]) -> tuple[Any, ...]:
-    trace = spans[0].trace
-    return (
-        trace.trace_id,
-        trace.user_id,
-        trace.id_prefix,
-        timestamp_text(trace.clock_base),
-        spans[0].parent_span_id,
-    )
+def _head(root: Span) -> tuple[Any, ...]:
+    trace = root.trace
+    return trace.trace_id, trace.user_id, trace.id_prefix, timestamp_text(trace.clock_base), root.parent_span_id
 
 
 def unpack(line: bytes | str) -> list[SpanRow]:

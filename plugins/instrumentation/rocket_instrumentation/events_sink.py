@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from contextvars import Context
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from rocket_instrumentation.events_buffer import BUFFERS, Buffer, count_spans
+from rocket_instrumentation.events_buffer import Buffer, count_spans
 from rocket_instrumentation.events_minutes import Minutes
 from rocket_instrumentation.events_pack import Packed
 from rocket_instrumentation.events_writing import settle_oldest, write_events, write_journal
@@ -28,7 +28,7 @@ from rocket_kernel import (
     Metric,
     MetricType,
     RocketError,
-    Span,
+    Spans,
 )
 
 logger = logging.getLogger(__name__)
@@ -121,7 +121,7 @@ class EventSink:
         rate = self._rate
         return app is not None and (rate >= 1.0 or (rate > 0.0 and is_sampled(trace_id, rate)))
 
-    def finished(self, app: AppContext | None, spans: Sequence[Span]) -> None:
+    def finished(self, app: AppContext | None, spans: Spans) -> None:
         if app is None or self._config is None:
             return
         buffer = self._buffers.get(app.identity)
@@ -129,7 +129,7 @@ class EventSink:
             buffer = self._buffer(app)
         if not buffer.add(spans):
             self._counts(app.name).dropped_full += len(spans)
-        elif buffer.spans * 2 >= buffer.size * BUFFERS:
+        elif buffer.is_half_full:
             self._wake.set()
 
     async def look(self, app: AppContext) -> None:

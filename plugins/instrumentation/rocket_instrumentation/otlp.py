@@ -12,7 +12,7 @@ from time import monotonic
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-from rocket_kernel import AppContext, ConfigError, Metric, MetricType, Span, StartupError
+from rocket_kernel import AppContext, ConfigError, Metric, MetricType, Span, Spans, StartupError
 
 logger = logging.getLogger(__name__)
 
@@ -97,7 +97,7 @@ class OtlpSink:
     def samples(self, app: str | None, trace_id: str) -> bool:
         return self._sampled(trace_id)
 
-    def finished(self, app: AppContext | None, spans: Sequence[Span]) -> None:
+    def finished(self, app: AppContext | None, spans: Spans) -> None:
         number = len(spans)
         if self._number_waiting - self._taken + number > self._most_waiting:
             self.dropped += number

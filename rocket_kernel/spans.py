@@ -1,0 +1,270 @@
+"""What a trace is made of: spans, and the statements of databases, which are noted more shortly."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextvars import ContextVar
+from datetime import datetime, timedelta
+from functools import lru_cache
+from time import perf_counter
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TypeAlias, overload
+
+from rocket_kernel.clock import timestamp_text
+from rocket_kernel.trace_ids import next_number, span_id_prefix
+
+if TYPE_CHECKING:
+    from rocket_kernel.apps.context import AppContext
+    from rocket_kernel.tracing import SpanSink
+
+_now = perf_counter
+
+_OF_STATEMENTS = ("sql", "statement")
+_OTHER_VERB = "sql.other"
+_VERBS = {verb: f"sql.{verb.lower()}" for verb in ("SELECT", "INSERT", "UPDATE", "DELETE")}
+
+open_spans: ContextVar[Span | None] = ContextVar("rocket open span", default=None)
+
+
+class Trace:
+    """What the spans of one request or job share."""
+
+    __slots__ = ("app", "began", "clock_base", "closed", "left_out", "route", "sinks", "spans", "trace_id", "user_id")
+
+    def __init__(self, trace_id: str, sinks: tuple[SpanSink, ...], clock_base: datetime) -> None:
+        self.trace_id = trace_id
+        """UUID text."""
+        self.sinks = sinks
+        self.spans: list[Span | Statement] = []
+        """As far as they have begun; empty once it has ended, so that what a listener lets go of is gone at once."""
+        self.left_out = 0
+        """How many spans were not kept, see `MAX_SPANS`."""
+        self.closed = False
+        """It has ended: what a task that outlives it does is no part of it."""
+        self.app: AppContext | None = None
+        self.user_id: str | None = None
+        """Of the caller, once it is known."""
+        self.route: str | None = None
+        """The pattern of the route that answers, such as `/api/:app/:entity`; None for jobs and unknown paths."""
+        self.clock_base = clock_base
+        """When it began."""
+        self.began = 0.0
+        """The reading of `perf_counter` at that time."""
+
+    @property
+    def id_prefix(self) -> str:
+        """What the ids of all its spans begin with; their numbers follow, in twelve hexadecimal digits."""
+        return span_id_prefix(self.clock_base)
+
+
+class Span:
+    """One thing that was done, and the block in which it is done: `with span(…)`."""
+
+    __slots__ = (
+        "_began",
+        "_metadata",
+        "_outer",
+        "_parent_id",
+        "action",
+        "component",
+        "duration_ms",
+        "entity",
+        "number",
+        "parent",
+        "record_id",
+        "source",
+        "status",
+        "trace",
+    )
+    _outer: Span | None
+    _parent_id: str | None
+
+    def __init__(
+        self,
+        trace: Trace,
+        parent: Span | None,
+        source: str,
+        component: str,
+        action: str,
+        entity: str | None = None,
+        record_id: str | None = None,
+    ) -> None:
+        self.trace = trace
+        self.parent = parent
+        """None for the root."""
+        self.source = source
+        self.component = component
+        self.action = action
+        self.entity = entity
+        self.record_id = record_id
+        self.status = "ok"
+        self.duration_ms: float | None = None
+        """None until it has ended."""
+        self._metadata: dict[str, Any] | None = None
+        self.number = next_number()
+        """In one process these grow in the order in which spans begin."""
+        self._began = _now()
+
+    def __enter__(self) -> Span:
+        if self.parent is None:
+            # Work that is a trace of its own may run inside of another one.
+            self._outer = open_spans.get()
+        open_spans.set(self)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.duration_ms = (_now() - self._began) * 1000.0
+        # Not by a token, which another context would refuse: blocks of generators end where they please.
+        open_spans.set(self._outer if self.parent is None else self.parent)
+        if error is not None:
+            self.fail(error)
+
+    def fail(self, error: BaseException) -> None:
+        """Its status is `error`; of the exception only the code is kept, because its text may hold values."""
+        self.status = "error"
+        self.metadata["error"] = getattr(error, "code", None) or type(error).__name__
+
+    @property
+    def trace_id(self) -> str:
+        return self.trace.trace_id
+
+    @property
+    def span_id(self) -> str:
+        """UUID text."""
+        return f"{self.trace.id_prefix}{self.number:012x}"
+
+    @property
+    def parent_span_id(self) -> str | None:
+        if self.parent is not None:
+            return self.parent.span_id
+        return getattr(self, "_parent_id", None)
+
+    @property
+    def user_id(self) -> str | None:
+        return self.trace.user_id
+
+    @property
+    def after_s(self) -> float:
+        """Seconds between the beginning of its trace, `trace.clock_base`, and its own."""
+        return self._began - self.trace.began
+
+    @property
+    def started_at(self) -> str:
+        """A timestamp's wire value."""
+        past, first = int(self.after_s * 1000.0), self.trace.clock_base
+        return timestamp_text(first + timedelta(milliseconds=past) if past else first)
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """JSON values, to be added to. No secrets, and no values of records."""
+        if self._metadata is None:
+            self._metadata = {}
+        return self._metadata
+
+
+Statement: TypeAlias = tuple[int, Span, str, float, float, int | None]
+"""Of a database: the span's number, its parent, the SQL, readings of `perf_counter` at its beginning and end, and its rows.
+Nobody opens such a span, so it is made one only for a listener who looks at it."""
+
+
+class Spans(Sequence[Span]):
+    """All spans of a trace that has ended, in the order in which they began: the first is its root."""
+
+    __slots__ = ("_made", "_noted")
+
+    def __init__(self, noted: Sequence[Span | Statement]) -> None:
+        self._noted = noted
+        self._made: list[Span] | None = None
+
+    def __len__(self) -> int:
+        return len(self._noted)
+
+    @overload
+    def __getitem__(self, at: int) -> Span: ...
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[Span]: ...
+    def __getitem__(self, at: int | slice) -> Span | Sequence[Span]:
+        return self._spans()[at]
+
+    def __iter__(self) -> Iterator[Span]:
+        return iter(self._spans())
+
+    @property
+    def root(self) -> Span:
+        root = self._noted[0]
+        return root if isinstance(root, Span) else _made(root)
+
+    def facts(self) -> list[tuple[Any, ...]]:
+        """All there is to tell of each span, as plain values and at once, for a listener that keeps every one.
+
+        Number, that of the parent or None, source, component, action, entity, record_id, whole microseconds between the
+        beginning of the trace and its own, its duration in microseconds or None, status, and the metadata: a mapping, None
+        for none, or fingerprint and rows of a statement that has no other.
+        """
+        began = self.root.trace.began
+        return [
+            (
+                one.number,
+                None if one.parent is None else one.parent.number,
+                one.source,
+                one.component,
+                one.action,
+                one.entity,
+                one.record_id,
+                int((one._began - began) * 1e6),
+                None if one.duration_ms is None else round(one.duration_ms * 1000),
+                one.status,
+                one._metadata,
+            )
+            if isinstance(one, Span)
+            else (
+                one[0],
+                one[1].number,
+                *_OF_STATEMENTS,
+                _VERBS.get(one[2][:6], _OTHER_VERB),
+                None,
+                None,
+                int((one[3] - began) * 1e6),
+                round((one[4] - one[3]) * 1e6),
+                "ok",
+                (fingerprint(one[2]), one[5]),
+            )
+            for one in self._noted
+        ]
+
+    def _spans(self) -> list[Span]:
+        if self._made is None:
+            self._made = [one if isinstance(one, Span) else _made(one) for one in self._noted]
+        return self._made
+
+
+def _made(statement: Statement) -> Span:
+    number, parent, sql, began, ended, rows = statement
+    made = statement_span(parent, sql, began, ended)
+    made.number = number
+    if rows is not None:
+        made.metadata["rows"] = rows
+    return made
+
+
+def statement_span(parent: Span, sql: str, began: float, ended: float) -> Span:
+    made = Span(parent.trace, parent, *_OF_STATEMENTS, _VERBS.get(sql[:6], _OTHER_VERB))
+    made._began, made.duration_ms = began, (ended - began) * 1000.0
+    made.metadata["fingerprint"] = fingerprint(sql)
+    return made
+
+
+_LITERAL = re.compile(r"'(?:[^']|'')*'|\$\d+|\?\d*|\b\d+(?:\.\d+)?\b")
+_LISTS = re.compile(r"(?<=SELECT )[^()]{40,}?(?= FROM )|(?<=RETURNING ).*|\(\?(?:, ?\?)+\)(?:, ?\(\?(?:, ?\?)*\))*")
+_MOST_CHARACTERS = 200
+
+
+@lru_cache(maxsize=2000)
+def fingerprint(sql: str) -> str:
+    """The shape of a statement: no values, long lists of columns as `…`."""
+    text = _LITERAL.sub("?", " ".join(sql.split()))
+    text = _LISTS.sub(lambda found: "(…)" if found[0].startswith("(") else "…", text)
+    return text if len(text) <= _MOST_CHARACTERS else text[: _MOST_CHARACTERS - 1] + "…"
