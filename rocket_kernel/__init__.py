@@ -160,7 +160,10 @@ if TYPE_CHECKING:
     from rocket_kernel.setting_types import Range as Range
     from rocket_kernel.spans import Span as Span
     from rocket_kernel.spans import Spans as Spans
+    from rocket_kernel.spans import Statement as Statement
     from rocket_kernel.spans import Trace as Trace
+    from rocket_kernel.spans import fingerprint as fingerprint
+    from rocket_kernel.spans import statement_action as statement_action
     from rocket_kernel.store.columns import Column as Column
     from rocket_kernel.store.columns import ColumnType as ColumnType
     from rocket_kernel.store.columns import Index as Index
@@ -366,6 +369,9 @@ _ROOMS = {
     "Span": "spans",
     "SpanSink": "tracing",
     "Spans": "spans",
+    "Statement": "spans",
+    "fingerprint": "spans",
+    "statement_action": "spans",
     "Trace": "spans",
     "annotate": "tracing",
     "current_span": "tracing",

@@ -62,14 +62,14 @@ class Span:
     """One thing that was done, and the block in which it is done: `with span(…)`."""
 
     __slots__ = (
-        "_began",
-        "_metadata",
         "_outer",
         "_parent_id",
         "action",
+        "began",
         "component",
         "duration_ms",
         "entity",
+        "noted_metadata",
         "number",
         "parent",
         "record_id",
@@ -101,10 +101,11 @@ class Span:
         self.status = "ok"
         self.duration_ms: float | None = None
         """None until it has ended."""
-        self._metadata: dict[str, Any] | None = None
+        self.noted_metadata: dict[str, Any] | None = None
+        """As `metadata`; None while nothing has been added to it."""
         self.number = next_number()
         """In one process these grow in the order in which spans begin."""
-        self._began = _now()
+        self.began = _now()
 
     def __enter__(self) -> Span:
         if self.parent is None:
@@ -116,7 +117,7 @@ class Span:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.duration_ms = (_now() - self._began) * 1000.0
+        self.duration_ms = (_now() - self.began) * 1000.0
         # Not by a token, which another context would refuse: blocks of generators end where they please.
         open_spans.set(self._outer if self.parent is None else self.parent)
         if error is not None:
@@ -149,7 +150,7 @@ class Span:
     @property
     def after_s(self) -> float:
         """Seconds between the beginning of its trace, `trace.clock_base`, and its own."""
-        return self._began - self.trace.began
+        return self.began - self.trace.began
 
     @property
     def started_at(self) -> str:
@@ -160,9 +161,9 @@ class Span:
     @property
     def metadata(self) -> dict[str, Any]:
         """JSON values, to be added to. No secrets, and no values of records."""
-        if self._metadata is None:
-            self._metadata = {}
-        return self._metadata
+        if self.noted_metadata is None:
+            self.noted_metadata = {}
+        return self.noted_metadata
 
 
 Statement: TypeAlias = tuple[int, Span, str, float, float, int | None]
@@ -173,14 +174,16 @@ Nobody opens such a span, so it is made one only for a listener who looks at it.
 class Spans(Sequence[Span]):
     """All spans of a trace that has ended, in the order in which they began: the first is its root."""
 
-    __slots__ = ("_made", "_noted")
+    __slots__ = ("_made", "noted")
 
     def __init__(self, noted: Sequence[Span | Statement]) -> None:
-        self._noted = noted
+        self.noted = noted
+        """The same as it was noted, for a listener that keeps every span: a `Statement` only becomes a span when it is
+        asked for."""
         self._made: list[Span] | None = None
 
     def __len__(self) -> int:
-        return len(self._noted)
+        return len(self.noted)
 
     @overload
     def __getitem__(self, at: int) -> Span: ...
@@ -194,50 +197,12 @@ class Spans(Sequence[Span]):
 
     @property
     def root(self) -> Span:
-        root = self._noted[0]
+        root = self.noted[0]
         return root if isinstance(root, Span) else _made(root)
-
-    def facts(self) -> list[tuple[Any, ...]]:
-        """All there is to tell of each span, as plain values and at once, for a listener that keeps every one.
-
-        Number, that of the parent or None, source, component, action, entity, record_id, whole microseconds between the
-        beginning of the trace and its own, its duration in microseconds or None, status, and the metadata: a mapping, None
-        for none, or fingerprint and rows of a statement that has no other.
-        """
-        began = self.root.trace.began
-        return [
-            (
-                one.number,
-                None if one.parent is None else one.parent.number,
-                one.source,
-                one.component,
-                one.action,
-                one.entity,
-                one.record_id,
-                int((one._began - began) * 1e6),
-                None if one.duration_ms is None else round(one.duration_ms * 1000),
-                one.status,
-                one._metadata,
-            )
-            if isinstance(one, Span)
-            else (
-                one[0],
-                one[1].number,
-                *_OF_STATEMENTS,
-                _VERBS.get(one[2][:6], _OTHER_VERB),
-                None,
-                None,
-                int((one[3] - began) * 1e6),
-                round((one[4] - one[3]) * 1e6),
-                "ok",
-                (fingerprint(one[2]), one[5]),
-            )
-            for one in self._noted
-        ]
 
     def _spans(self) -> list[Span]:
         if self._made is None:
-            self._made = [one if isinstance(one, Span) else _made(one) for one in self._noted]
+            self._made = [one if isinstance(one, Span) else _made(one) for one in self.noted]
         return self._made
 
 
@@ -251,8 +216,8 @@ def _made(statement: Statement) -> Span:
 
 
 def statement_span(parent: Span, sql: str, began: float, ended: float) -> Span:
-    made = Span(parent.trace, parent, *_OF_STATEMENTS, _VERBS.get(sql[:6], _OTHER_VERB))
-    made._began, made.duration_ms = began, (ended - began) * 1000.0
+    made = Span(parent.trace, parent, *_OF_STATEMENTS, statement_action(sql))
+    made.began, made.duration_ms = began, (ended - began) * 1000.0
     made.metadata["fingerprint"] = fingerprint(sql)
     return made
 
@@ -268,3 +233,8 @@ def fingerprint(sql: str) -> str:
     text = _LITERAL.sub("?", " ".join(sql.split()))
     text = _LISTS.sub(lambda found: "(…)" if found[0].startswith("(") else "…", text)
     return text if len(text) <= _MOST_CHARACTERS else text[: _MOST_CHARACTERS - 1] + "…"
+
+
+def statement_action(sql: str) -> str:
+    """The action of a statement's span, also of its fingerprint: `sql.select`."""
+    return _VERBS.get(sql[:6], _OTHER_VERB)

@@ -171,7 +171,7 @@ class Tracer:
             return None
         trace = Trace(trace_id, wanting, self.clock.now())
         root = Span(trace, None, source, component, action, entity, record_id)
-        trace.began = root._began
+        trace.began = root.began
         trace.spans.append(root)
         if parent_span_id is not None:
             root._parent_id = parent_span_id

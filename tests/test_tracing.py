@@ -235,8 +235,8 @@ def test_what_a_listener_lets_go_of_is_gone_at_once():
 
     tracer, root = begun(Forgetful())
     with root, span("a", "b", "c") as one:
-        one._metadata = Watched()
-    gone = weakref.ref(one._metadata)
+        one.noted_metadata = Watched()
+    gone = weakref.ref(one.noted_metadata)
     tracer.end(root)
     gc.disable()
     try:

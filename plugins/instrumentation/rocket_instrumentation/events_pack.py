@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from rocket_instrumentation.events_row import SYSTEM, SpanRow
-from rocket_kernel import Span, Spans, timestamp_text
+from rocket_kernel import Span, Spans, fingerprint, statement_action, timestamp_text
 
 MOST_BYTES = 8192
 """Of the metadata of one span; more is left out, and said to be."""
@@ -27,58 +27,103 @@ _decode = msgspec.json.Decoder().decode
 
 
 def pack(traces: Sequence[Spans]) -> bytes:
-    """Whole traces as one line, without line breaks. Raises nothing for any metadata."""
-    together = [(_head(spans.root), spans.facts()) for spans in traces]
+    """Whole traces as one line, without line breaks. Raises nothing for any metadata.
+
+    What many of them share stands there once: shapes of statements, and for each instant at which some began what their
+    span ids begin with and its timestamp. Numbers of spans count from that of the trace's root.
+    """
+    shapes: dict[str, int] = {}
+    instants: dict[datetime, int] = {}
+    packed = [_trace(spans, shapes, instants) for spans in traces]
+    prefixes = {spans.root.trace.clock_base: spans.root.trace.id_prefix for spans in traces}
+    line = (
+        [fingerprint(sql) for sql in shapes],
+        [(prefixes[instant], timestamp_text(instant)) for instant in instants],
+        packed,
+    )
     try:
-        return _encode(together)
+        return _encode(line)
     except (UnicodeEncodeError, TypeError, ValueError, RecursionError):
-        return _encode(_readable(together))
+        return _encode(_readable(line))
 
 
-def _head(root: Span) -> tuple[Any, ...]:
-    trace = root.trace
-    return trace.trace_id, trace.user_id, trace.id_prefix, timestamp_text(trace.clock_base), root.parent_span_id
+def _trace(spans: Spans, shapes: dict[str, int], instants: dict[datetime, int]) -> tuple[Any, ...]:
+    noted, root = spans.noted, spans.root
+    trace, first, began = root.trace, root.number, root.began
+    return (
+        trace.trace_id,
+        trace.user_id,
+        instants.setdefault(trace.clock_base, len(instants)),
+        first,
+        root.parent_span_id,
+        [
+            (
+                one.number - first,
+                None if one.parent is None else one.parent.number - first,
+                int((one.began - began) * 1e6),
+                None if one.duration_ms is None else round(one.duration_ms * 1e3),
+                one.source,
+                one.component,
+                one.action,
+                one.entity,
+                one.record_id,
+                one.status,
+                one.noted_metadata,
+            )
+            if isinstance(one, Span)
+            else (
+                one[0] - first,
+                one[1].number - first,
+                int((one[3] - began) * 1e6),
+                round((one[4] - one[3]) * 1e6),
+                shapes.setdefault(one[2], len(shapes)),
+                one[5],
+            )
+            for one in noted
+        ],
+    )
 
 
 def unpack(line: bytes | str) -> list[SpanRow]:
-    """Wire values in the order of `SPAN_COLUMNS`, for each span. Raises for what is no packed trace."""
-    return [row for head, spans in _decode(line) for row in _rows(head, spans)]
+    """Wire values in the order of `SPAN_COLUMNS`, for each span. Raises for what are no packed traces."""
+    shapes, instants, traces = _decode(line)
+    return [row for trace in traces for row in _rows(shapes, instants, *trace)]
 
 
-def _rows(head: Any, spans: Any) -> list[SpanRow]:
-    trace_id, user_id, prefix, began, outer = head
-    return [
-        (
-            f"{prefix}{number:012x}",
-            trace_id,
-            f"{prefix}{number:012x}",
-            outer if parent is None else f"{prefix}{parent:012x}",
-            SYSTEM,
-            source,
-            component,
-            action,
-            entity,
-            record_id,
-            user_id,
-            None if duration is None else duration / 1000,
-            status,
-            _metadata(metadata),
-            _instant(began, after // 1000),
+def _rows(
+    shapes: Any, instants: Any, trace_id: Any, user_id: Any, instant: Any, first: Any, outer: Any, spans: Any
+) -> list[SpanRow]:
+    prefix, began = instants[instant]
+    rows: list[SpanRow] = []
+    for number, parent, after, lasted, *rest in spans:
+        if len(rest) == 2:
+            shape, returned = rest
+            source, component, entity, record_id, status = "sql", "statement", None, None, "ok"
+            action = statement_action(shapes[shape])
+            metadata: msgspec.Raw | None = _of_statement(shapes[shape], returned)
+        else:
+            source, component, action, entity, record_id, status, found = rest
+            metadata = _metadata(found)
+        rows.append(
+            (
+                f"{prefix}{first + number:012x}",
+                trace_id,
+                f"{prefix}{first + number:012x}",
+                outer if parent is None else f"{prefix}{first + parent:012x}",
+                SYSTEM,
+                source,
+                component,
+                action,
+                entity,
+                record_id,
+                user_id,
+                None if lasted is None else lasted / 1000,
+                status,
+                metadata,
+                _instant(began, after // 1000),
+            )
         )
-        for (
-            number,
-            parent,
-            source,
-            component,
-            action,
-            entity,
-            record_id,
-            after,
-            duration,
-            status,
-            metadata,
-        ) in spans
-    ]
+    return rows
 
 
 def lines(traces: str) -> Iterator[str]:
@@ -89,8 +134,6 @@ def lines(traces: str) -> Iterator[str]:
 def _metadata(packed: Any) -> msgspec.Raw | None:
     if not packed:
         return None
-    if isinstance(packed, list):
-        return _of_statement(*packed)
     text = _encode(packed)
     return msgspec.Raw(text if len(text) <= MOST_BYTES else b'{"left_out":true}')
 

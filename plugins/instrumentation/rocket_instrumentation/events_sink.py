@@ -196,14 +196,14 @@ class EventSink:
     async def _drain(self, buffer: Buffer) -> None:
         """Store what waits: less than a batch in its table, more in the journal. When it is quiet, or too much is
         journalled, work off some of that."""
-        busy = buffer.has_batch
+        # What comes meanwhile waits for the next round: commits for a few spans each are what costs most.
+        due, busy = buffer.spans, buffer.has_batch
         try:
-            while buffer.spans and not buffer.closing:
-                if not await self._write(buffer, journal=busy):
+            while due > 0 and buffer.spans and not buffer.closing:
+                written = await self._write(buffer, journal=busy)
+                if not written:
                     return
-                if not buffer.has_batch:
-                    break  # what came meanwhile waits for the next round: a commit for each few spans costs the most
-                busy = True
+                due -= written
             while not self._stopping and not buffer.closing and not buffer.has_batch:
                 if busy and buffer.journalled < self.most_journalled:
                     return
@@ -216,31 +216,31 @@ class EventSink:
         except Exception:
             logger.exception("storing events of app %s failed", buffer.app.name)
 
-    async def _write(self, buffer: Buffer, *, journal: bool) -> bool:
-        """One batch, into the journal or into the table; False when it has to wait, or there is none."""
+    async def _write(self, buffer: Buffer, *, journal: bool) -> int:
+        """One batch, into the journal or into the table: its spans; 0 when it has to wait, or there is none."""
         async with buffer.writing:
             traces = buffer.take(_MOST_JOURNALLED if journal else _MOST_STORED)
             if not traces:
-                return False
+                return 0
             try:
                 refused = await self._store(buffer, traces, journal=journal)
             except AppNotFound:
                 buffer.done(traces)
                 self._forget(buffer)
-                return False
+                return 0
             except RocketError as error:
                 buffer.give_back(traces)
                 self._put_off(buffer, error)
-                return False
+                return 0
             except BaseException:
                 buffer.give_back(traces)
                 raise
             buffer.done(traces)
         buffer.failures, buffer.retry_at = 0, 0.0
-        counts = self._counts(buffer.app.name)
-        counts.stored += count_spans(traces) - refused
+        counts, spans = self._counts(buffer.app.name), count_spans(traces)
+        counts.stored += spans - refused
         counts.dropped_bad += refused
-        return True
+        return spans
 
     async def _store(self, buffer: Buffer, traces: list[Packed], *, journal: bool) -> int:
         """How many spans were refused. Raises RocketError."""
