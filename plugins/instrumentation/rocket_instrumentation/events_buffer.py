@@ -36,6 +36,8 @@ class Buffer:
     retry_at: float = 0.0
     """On the clock of the event loop: after a failure nothing is tried before."""
     failures: int = 0
+    rounds: int = 0
+    """In which more than a batch waited, since one was written."""
     draining: asyncio.Task[None] | None = None
     writing: asyncio.Lock = field(default_factory=asyncio.Lock)
     settling: asyncio.Lock = field(default_factory=asyncio.Lock)

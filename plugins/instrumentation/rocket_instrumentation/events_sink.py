@@ -1,6 +1,6 @@
 """Listens to traces and stores them, app by app, in the background. Nothing here ever keeps a request waiting.
 
-What is noted is on disk within `flush_interval_ms`. As long as less than a batch comes in a round it goes into `_events` at
+What is noted is on disk within `flush_interval_ms`, or four times that where very much comes. As long as less than a batch comes in a round it goes into `_events` at
 once; when more comes it is journalled, which costs a tenth, and put there when it is quieter, when somebody looks at
 events, or when too much waits in the journal.
 """
@@ -35,7 +35,9 @@ logger = logging.getLogger(__name__)
 
 MOST_JOURNALLED = 1_000_000
 """Spans. Beyond them the journal is worked off while requests go on, which then have to share the time."""
-_MOST_JOURNALLED, _MOST_STORED = 4000, 500
+BUSY_ROUNDS = 4
+"""So many times `flush_interval_ms` spans may wait while more than a batch comes each time."""
+_MOST_JOURNALLED, _MOST_STORED = 5000, 500
 """Spans in one transaction, which other writers have to wait for."""
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 30.0
 """Between two tries while the database refuses."""
@@ -190,8 +192,19 @@ class EventSink:
             for buffer in self._buffers.values():
                 # One app's database being away must not keep others from theirs.
                 idle = buffer.draining is None or buffer.draining.done()
-                if idle and now >= buffer.retry_at and (buffer.spans or buffer.journalled or not buffer.looked):
+                if not idle or now < buffer.retry_at or self._gathers(buffer):
+                    continue
+                if buffer.spans or buffer.journalled or not buffer.looked:
                     buffer.draining = asyncio.create_task(self._drain(buffer), name="rocket events of an app")
+
+    def _gathers(self, buffer: Buffer) -> bool:
+        """While more than a batch comes in every round, several rounds go into one commit: each commit costs every reader
+        the pages that it has in memory, as much as storing a thousand spans."""
+        if not buffer.has_batch or buffer.is_half_full or buffer.rounds + 1 >= BUSY_ROUNDS:
+            buffer.rounds = 0
+            return False
+        buffer.rounds += 1
+        return True
 
     async def _drain(self, buffer: Buffer) -> None:
         """Store what waits: less than a batch in its table, more in the journal. When it is quiet, or too much is
