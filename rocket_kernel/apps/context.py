@@ -19,7 +19,7 @@ from rocket_kernel.metadata.registry import Registry
 from rocket_kernel.parts import Parts
 from rocket_kernel.secret import Secret
 from rocket_kernel.store.dialects.base import Dialect
-from rocket_kernel.store.noted import NotedSession
+from rocket_kernel.store.noted import NotedSession, noted
 from rocket_kernel.store.protocol import Check, Session, Stale, Store, Transaction
 from rocket_kernel.store.table_rows import Increment, TableRows
 from rocket_kernel.tracing import open_span
@@ -244,4 +244,4 @@ def _bound(
 ) -> Callable[[Session], Coroutine[Any, Any, T]]:
     if open_span() is None:
         return lambda session: work(session, registry)
-    return lambda session: work(NotedSession(session), registry)
+    return lambda session: work(noted(session), registry)

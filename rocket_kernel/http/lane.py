@@ -46,19 +46,8 @@ class LaneConnection(ASGIHTTPConnection):
                 await _let_go(receive)
             return
         kernel = self.app.kernel
-        if kernel.answer_observers:
-            await self._observed(receive, send, path)
-            return
-        request = make_request(kernel, self.scope, _body(receive))
-        try:
-            response = await dispatch(request, path)
-        except ClientGoneError:
-            return
-        await _send(send, response)
-
-    async def _observed(self, receive: Any, send: Any, path: str) -> None:
-        began = perf_counter()
-        kernel = self.app.kernel
+        observers = kernel.answer_observers
+        began = perf_counter() if observers else 0.0
         request = make_request(kernel, self.scope, _body(receive))
         status, sent = CLIENT_GONE, 0
         try:
@@ -76,7 +65,8 @@ class LaneConnection(ASGIHTTPConnection):
         except ClientGoneError:
             pass
         finally:
-            tell(kernel.answer_observers, request, status, sent, began)
+            if observers:
+                tell(observers, request, status, sent, began)
 
     async def _through_quart(self, receive: Any, send: Any) -> None:
         observers = self.app.kernel.answer_observers

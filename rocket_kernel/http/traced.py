@@ -14,7 +14,10 @@ LONGEST_PATH = 500
 
 def begin_trace(tracer: Tracer, request: Request, raw_path: str) -> Span | None:
     """The root, to be entered; None when nobody wants the trace of this request."""
-    return tracer.begin(_app_named(raw_path), request.trace_id, "http", "handler", "request.start")
+    parts = raw_path.split("/", 3)
+    # The app that the path names, whether or not there is one.
+    app = parts[2] if len(parts) > 2 and parts[1] == "api" and not parts[0] and parts[2] != _PLATFORM else None
+    return tracer.begin(app or None, request.trace_id, "http", "handler", "request.start")
 
 
 def end_trace(tracer: Tracer, root: Span, request: Request, response: Response | None) -> None:
@@ -46,12 +49,3 @@ def _shown_path(request: Request) -> str:
     if slug is None or not compiled.entity.fields[slug.field].sensitive:
         return path
     return f"/api/{request.app.name}/{compiled.entity.name}/{MASK}"
-
-
-def _app_named(raw_path: str) -> str | None:
-    """The app that a path names, whether or not there is one."""
-    parts = raw_path.split("/", 3)
-    if len(parts) < 3 or parts[0] or parts[1] != "api":
-        return None
-    name = parts[2]
-    return name if name and name != _PLATFORM else None

@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Callable, Coroutine, Hashable, Sequence
 from contextlib import asynccontextmanager
 from itertools import count
+from time import perf_counter
 from typing import Any, TypeVar
 
 from rocket_kernel.errors import InternalError, RocketError
@@ -17,6 +18,7 @@ from rocket_kernel.store.dialects.base import Dialect
 from rocket_kernel.store.failures import DRIVER_ERRORS, translate, translated
 from rocket_kernel.store.protocol import Check, Row, Session, Stale
 from rocket_kernel.store.sqlite_pace import FIRST_S, Pace
+from rocket_kernel.tracing import note_statement, open_span
 
 T = TypeVar("T")
 Work = Callable[[Session], Coroutine[Any, Any, T]]
@@ -104,9 +106,10 @@ class InlineSession:
 
 
 class _GuardedSession(InlineSession):
-    """An InlineSession whose statements are cut off when their time is over."""
+    """An InlineSession whose statements are cut off when their time is over. It notes what it fetches by itself."""
 
     __slots__ = ("_pace",)
+    notes_itself = True
 
     def __init__(
         self, connection: sqlite3.Connection, dialect: Dialect, pace: Pace, *, serial: int, version: Hashable | None
@@ -121,13 +124,20 @@ class _GuardedSession(InlineSession):
     async def fetch(self, sql: str, params: Sequence[object] = ()) -> list[Row]:
         if self._pace.is_slow(sql):
             raise TooSlow
+        noting = open_span() is not None
+        began = perf_counter() if noting else 0.0
         try:
-            return self._connection.execute(sql, params).fetchall()
+            rows = self._connection.execute(sql, params).fetchall()
         except DRIVER_ERRORS as error:
             if not _lacked_time_or_lock(error):
-                raise translate(error) from error
+                refused = translate(error)
+                note_statement(sql, began, None, refused)
+                raise refused from error
             self._pace.remember(sql)
             raise TooSlow from error
+        if noting:
+            note_statement(sql, began, len(rows))
+        return rows
 
 
 def was_cut_off(error: Exception) -> bool:
