@@ -7,10 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
-pytestmark = pytest.mark.torture
-
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted(path.parent for path in (ROOT / "examples" / "plugins").glob("*/pyproject.toml"))
 NAMES = [folder.name for folder in EXAMPLES]
@@ -37,7 +33,7 @@ def pytest_sessionfinish():
 """
 
 
-def test_they_pass_their_tests_where_nothing_else_is(empty_environment, tmp_path):
+def test_they_pass_their_tests_where_nothing_else_is(wheels_environment, tmp_path):
     for folder in EXAMPLES:
         source = tmp_path / "sources" / folder.name
         shutil.copytree(folder, source, ignore=LEFT_OUT)
@@ -45,17 +41,17 @@ def test_they_pass_their_tests_where_nothing_else_is(empty_environment, tmp_path
         subprocess.run([*build, "--wheel-dir", str(tmp_path / "made"), str(source)], check=True, timeout=BUILD_S)
     shutil.rmtree(tmp_path / "sources")
     made = " ".join(f"'rocket-{name}[testing]'" for name in NAMES)
-    empty_environment.run(f"pip install --quiet --find-links made {made} mypy", cwd=tmp_path)
-    shown = empty_environment.run("rocket plugins", cwd=tmp_path)
+    wheels_environment.run(f"pip install --quiet --find-links made {made} mypy", cwd=tmp_path)
+    shown = wheels_environment.run("rocket plugins", cwd=tmp_path)
     assert [name for name in NAMES if name not in shown] == []
     packages = " ".join(f"-p rocket_{name}" for name in NAMES)
-    assert "Success: no issues found" in empty_environment.run(f"mypy --strict {packages}", cwd=tmp_path)
+    assert "Success: no issues found" in wheels_environment.run(f"mypy --strict {packages}", cwd=tmp_path)
     run = tmp_path / "run"
     for folder in EXAMPLES:
         shutil.copytree(folder / "tests", run / folder.name / "tests", ignore=LEFT_OUT)
         shutil.copy(folder / "README.md", run / folder.name)
     (run / "pytest.ini").write_text(SETTINGS)
     (run / "conftest.py").write_text(WATCH)
-    printed = empty_environment.run("pytest -q -m 'not torture'", cwd=run)
+    printed = wheels_environment.run("pytest -q -m 'not torture'", cwd=run)
     assert " passed" in printed
     assert "failed" not in printed
