@@ -62,5 +62,6 @@ class NotedSession:
 
 
 def noted(session: Any) -> Any:
-    """The session, or what notes its statements. To be asked for where a span is open."""
-    return session if getattr(session, "notes_itself", False) else NotedSession(session)
+    """The session, whose statements show in the open trace. Some can note them without another object between."""
+    by_itself = getattr(session, "noted", None)
+    return NotedSession(session) if by_itself is None else by_itself()

@@ -18,7 +18,7 @@ from rocket_kernel.store.dialects.base import Dialect
 from rocket_kernel.store.failures import DRIVER_ERRORS, translate, translated
 from rocket_kernel.store.protocol import Check, Row, Session, Stale
 from rocket_kernel.store.sqlite_pace import FIRST_S, Pace
-from rocket_kernel.tracing import note_statement, open_span
+from rocket_kernel.tracing import note_statement
 
 T = TypeVar("T")
 Work = Callable[[Session], Coroutine[Any, Any, T]]
@@ -106,10 +106,9 @@ class InlineSession:
 
 
 class _GuardedSession(InlineSession):
-    """An InlineSession whose statements are cut off when their time is over. It notes what it fetches by itself."""
+    """An InlineSession whose statements are cut off when their time is over."""
 
-    __slots__ = ("_pace",)
-    notes_itself = True
+    __slots__ = ("_noting", "_pace")
 
     def __init__(
         self, connection: sqlite3.Connection, dialect: Dialect, pace: Pace, *, serial: int, version: Hashable | None
@@ -117,6 +116,12 @@ class _GuardedSession(InlineSession):
         super().__init__(connection, dialect, serial=serial)
         self._pace = pace
         self._version = version
+        self._noting = False
+
+    def noted(self) -> _GuardedSession:
+        """From now on what it fetches shows in the open trace."""
+        self._noting = True
+        return self
 
     async def version(self) -> Hashable | None:
         return self._version
@@ -124,18 +129,18 @@ class _GuardedSession(InlineSession):
     async def fetch(self, sql: str, params: Sequence[object] = ()) -> list[Row]:
         if self._pace.is_slow(sql):
             raise TooSlow
-        noting = open_span() is not None
-        began = perf_counter() if noting else 0.0
+        began = perf_counter() if self._noting else 0.0
         try:
             rows = self._connection.execute(sql, params).fetchall()
         except DRIVER_ERRORS as error:
             if not _lacked_time_or_lock(error):
                 refused = translate(error)
-                note_statement(sql, began, None, refused)
+                if self._noting:
+                    note_statement(sql, began, None, refused)
                 raise refused from error
             self._pace.remember(sql)
             raise TooSlow from error
-        if noting:
+        if self._noting:
             note_statement(sql, began, len(rows))
         return rows
 
