@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from rocket_kernel.http.messages import Request, Response
 from rocket_kernel.metadata.masking import MASK
 from rocket_kernel.spans import Span
 from rocket_kernel.tracing import Tracer
+
+if TYPE_CHECKING:
+    from rocket_kernel.apps.context import AppContext
 
 _PLATFORM = "_platform"
 LONGEST_PATH = 500
@@ -23,11 +28,11 @@ def begin_trace(tracer: Tracer, request: Request, raw_path: str) -> Span | None:
 def end_trace(tracer: Tracer, root: Span, request: Request, response: Response | None) -> None:
     """Without a response the client went away before there was one. The query string is never kept."""
     trace, route, metadata = root.trace, request.route, root.metadata
-    trace.app = request.app if request.in_app else None
+    trace.app = app = request.app if request.in_app else None
     trace.user_id = request.actor.id
     trace.route = None if route is None else route.path
     metadata["method"] = "HEAD" if request.head else request.method
-    metadata["path"] = _shown_path(request)
+    metadata["path"] = _shown_path(request, app)
     status = None if response is None else response.status
     if status is not None:
         metadata["status_code"] = status
@@ -36,16 +41,16 @@ def end_trace(tracer: Tracer, root: Span, request: Request, response: Response |
     tracer.end(root)
 
 
-def _shown_path(request: Request) -> str:
+def _shown_path(request: Request, app: AppContext | None) -> str:
     """A record may be named by a slug, and that may be a field whose values are not for events."""
     path = request.path[:LONGEST_PATH]
     params = request.params
-    if "id" not in params or "entity" not in params or not request.in_app:
+    if app is None or "id" not in params or "entity" not in params:
         return path
-    compiled = request.app.registry.compiled.get(params["entity"])
+    compiled = app.registry.compiled.get(params["entity"])
     if compiled is None:
         return path
     slug = compiled.entity.slug
     if slug is None or not compiled.entity.fields[slug.field].sensitive:
         return path
-    return f"/api/{request.app.name}/{compiled.entity.name}/{MASK}"
+    return f"/api/{app.name}/{compiled.entity.name}/{MASK}"
