@@ -30,7 +30,11 @@ async def test_they_encode_to_the_same_text_as_rows_that_were_taken_apart(store:
         for id, document in ((1, body), (2, None), (3, []), (4, "text")):
             await rows.insert(tx, {"id": id, "at": "2026-01-02T03:04:05.678Z", "body": document, "hidden": "x"})
     async with store.read() as session:
-        shown = await rows.select_for_answer(session, {"id": [1, 2, 3]}, columns=COLUMNS, order_by=("-id",))
+        where = {"id": [1, 2, 3]}
+        found = await rows.select_for_answer(session, where, columns=COLUMNS, beside="hidden", order_by=("-id",))
+        none = await rows.select_for_answer(session, {"id": 9}, columns=COLUMNS, beside="hidden")
         taken_apart = await rows.select(session, {"id": [1, 2, 3]}, order_by=("-id",))
+    shown = [row for row, _ in found]
     assert json_text.encode(shown) == json_text.encode([{name: row[name] for name in COLUMNS} for row in taken_apart])
-    assert [list(row) for row in shown] == [list(COLUMNS)] * 3
+    assert [other for _, other in found] == ["x"] * 3
+    assert none == []

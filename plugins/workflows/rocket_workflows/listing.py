@@ -47,13 +47,14 @@ def _condition(registry: Registry, parameters: Mapping[str, str]) -> dict[str, o
     return where
 
 
-async def pending_instances(session: Session, actor: Actor) -> list[dict[str, Any]]:
+async def pending_instances(session: Session, actor: Actor) -> list[Any]:
     """For an answer, newest first: for administrators what is at a step, for others the approvals they may decide."""
     if actor.is_admin:
         where = {"status": RUNNING, "current_step": Comparison("<>", "")}
-        columns = (*SHOWN, "sensitive")
-        rows = await INSTANCE_ROWS.select_for_answer(session, where, columns=columns, order_by=NEWEST_FIRST)
-        return [_masked(row) for row in rows]
+        found = await INSTANCE_ROWS.select_for_answer(
+            session, where, columns=SHOWN, beside="sensitive", order_by=NEWEST_FIRST
+        )
+        return [row if sensitive is None else _masked(row, sensitive) for row, sensitive in found]
     # Only running approvals have a key. To ask for their status or order too would lead a database to another index, and
     # through all instances there are.
     rows = await INSTANCE_ROWS.select(session, {"assignee_key": decider_keys(actor)})
@@ -61,9 +62,7 @@ async def pending_instances(session: Session, actor: Actor) -> list[dict[str, An
     return [shown_instance(row) for row in rows]
 
 
-def _masked(row: dict[str, Any]) -> dict[str, Any]:
-    """A row whose documents are texts. What holds nothing sensitive stays as it is."""
-    names = row.pop("sensitive")
-    if names is not None:
-        row["context"] = masked_members(json.loads(bytes(row["context"])), json.loads(bytes(names)))
+def _masked(row: Any, sensitive: list[str]) -> Any:
+    """A row whose documents are texts."""
+    row.context = masked_members(json.loads(bytes(row.context)), sensitive)
     return row

@@ -74,6 +74,10 @@ class Dialect(ABC):
         Used on columns and on placeholders alike.
         """
 
+    @abstractmethod
+    def text_bytes(self, expression: str) -> str:
+        """The text of a document's column as bytes in UTF-8."""
+
     def sortable(self, expression: str, type: ColumnType) -> str:
         """As `comparable`, for ORDER BY alone: an expression that is cheaper and orders the same."""
         return self.comparable(expression, type)

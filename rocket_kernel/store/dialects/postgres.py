@@ -90,6 +90,9 @@ class PostgresDialect(Dialect):
         # The cast tells the type of a parameter, and costs a column nothing.
         return expression if type.member is None else f"(({expression})::jsonb ->> {quoted_text(type.member)})"
 
+    def text_bytes(self, expression: str) -> str:
+        return f"convert_to({expression}::text, 'UTF8')"
+
     def part(self, expression: str, name: str) -> str:
         member = f"({expression} -> {quoted_text(name)})"
         # JSON orders by kind first, so nothing but a number lies between two; and only CASE keeps what may fail behind it.

@@ -71,6 +71,9 @@ class SqliteDialect(Dialect):
             return f"json_extract({expression}, {quoted_text(f'$.{type.member}')})"
         return f"{DECIMAL_KEY}({expression})" if type.storage is Storage.DECIMAL else expression
 
+    def text_bytes(self, expression: str) -> str:
+        return f"CAST({expression} AS BLOB)"
+
     def part(self, expression: str, name: str) -> str:
         path = quoted_text(f"$.{name}")
         number = f"json_extract({expression}, {path})"
