@@ -174,9 +174,10 @@ Nobody opens such a span, so it is made one only for a listener who looks at it.
 class Spans(Sequence[Span]):
     """All spans of a trace that has ended, in the order in which they began: the first is its root."""
 
-    __slots__ = ("_made", "noted")
+    __slots__ = ("_made", "noted", "root")
 
-    def __init__(self, noted: Sequence[Span | Statement]) -> None:
+    def __init__(self, root: Span, noted: Sequence[Span | Statement]) -> None:
+        self.root = root
         self.noted = noted
         """The same as it was noted, for a listener that keeps every span: a `Statement` only becomes a span when it is
         asked for."""
@@ -194,11 +195,6 @@ class Spans(Sequence[Span]):
 
     def __iter__(self) -> Iterator[Span]:
         return iter(self._spans())
-
-    @property
-    def root(self) -> Span:
-        root = self.noted[0]
-        return root if isinstance(root, Span) else _made(root)
 
     def _spans(self) -> list[Span]:
         if self._made is None:

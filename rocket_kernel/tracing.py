@@ -180,7 +180,7 @@ class Tracer:
     def end(self, root: Span) -> None:
         """Tell the listeners. What they raise is logged."""
         trace = root.trace
-        spans, trace.spans = Spans(trace.spans), []
+        spans, trace.spans = Spans(root, trace.spans), []
         trace.closed = True
         if trace.left_out:
             root.metadata["spans_left_out"] = trace.left_out

@@ -165,7 +165,7 @@ async def test_threads_have_it_too():
     _, root = begun(Listener())
     with root:
         await asyncio.to_thread(lambda: span("a", "b", "thread").__enter__())
-        assert [one.action for one in Spans(root.trace.spans)] == ["request.start", "thread"]
+        assert [one.action for one in Spans(root, root.trace.spans)] == ["request.start", "thread"]
         assert current_span() is root
 
 

@@ -35,6 +35,9 @@ class Buffer:
     """Whether the journal has been looked through since the app was opened: a process that died may have left some."""
     retry_at: float = 0.0
     """On the clock of the event loop: after a failure nothing is tried before."""
+    most: int = field(init=False)
+    """Spans that wait at once."""
+    half_full: int = field(init=False)
     failures: int = 0
     rounds: int = 0
     """In which more than a batch waited, since one was written."""
@@ -47,14 +50,14 @@ class Buffer:
     def has_batch(self) -> bool:
         return self.spans >= self.size
 
-    @property
-    def is_half_full(self) -> bool:
-        return self.spans * 2 >= self.size * BUFFERS
+    def __post_init__(self) -> None:
+        self.most = self.size * BUFFERS
+        self.half_full = self.most // 2
 
-    def add(self, spans: Spans) -> bool:
-        """False when there is no room for all of them; then none is kept."""
-        together = self.spans + len(spans)
-        if together > self.size * BUFFERS:
+    def add(self, spans: Spans, number: int) -> bool:
+        """`number` of them. False when there is no room for all; then none is kept."""
+        together = self.spans + number
+        if together > self.most:
             return False
         self.spans = together
         fresh = self.fresh

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from rocket_instrumentation.events_row import SYSTEM, SpanRow
-from rocket_kernel import Span, Spans, fingerprint, statement_action, timestamp_text
+from rocket_kernel import Span, Spans, Trace, fingerprint, statement_action, timestamp_text
 
 MOST_BYTES = 8192
 """Of the metadata of one span; more is left out, and said to be."""
@@ -34,26 +34,29 @@ def pack(traces: Sequence[Spans]) -> bytes:
     """
     shapes: dict[str, int] = {}
     instants: dict[datetime, int] = {}
-    packed = [_trace(spans, shapes, instants) for spans in traces]
-    prefixes = {spans.root.trace.clock_base: spans.root.trace.id_prefix for spans in traces}
-    line = (
-        [fingerprint(sql) for sql in shapes],
-        [(prefixes[instant], timestamp_text(instant)) for instant in instants],
-        packed,
-    )
+    beginnings: list[tuple[str, str]] = []
+    packed: list[tuple[Any, ...]] = []
+    for spans in traces:
+        trace = spans.root.trace
+        instant = instants.get(trace.clock_base)
+        if instant is None:
+            instant = instants[trace.clock_base] = len(instants)
+            beginnings.append((trace.id_prefix, timestamp_text(trace.clock_base)))
+        packed.append(_trace(spans, trace, instant, shapes))
+    line = [fingerprint(sql) for sql in shapes], beginnings, packed
     try:
         return _encode(line)
     except (UnicodeEncodeError, TypeError, ValueError, RecursionError):
         return _encode(_readable(line))
 
 
-def _trace(spans: Spans, shapes: dict[str, int], instants: dict[datetime, int]) -> tuple[Any, ...]:
+def _trace(spans: Spans, trace: Trace, instant: int, shapes: dict[str, int]) -> tuple[Any, ...]:
     noted, root = spans.noted, spans.root
-    trace, first, began = root.trace, root.number, root.began
+    first, began = root.number, root.began
     return (
         trace.trace_id,
         trace.user_id,
-        instants.setdefault(trace.clock_base, len(instants)),
+        instant,
         first,
         root.parent_span_id,
         [

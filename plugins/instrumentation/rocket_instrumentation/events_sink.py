@@ -129,9 +129,10 @@ class EventSink:
         buffer = self._buffers.get(app.identity)
         if buffer is None:
             buffer = self._buffer(app)
-        if not buffer.add(spans):
-            self._counts(app.name).dropped_full += len(spans)
-        elif buffer.is_half_full:
+        number = len(spans.noted)
+        if not buffer.add(spans, number):
+            self._counts(app.name).dropped_full += number
+        elif buffer.spans >= buffer.half_full:
             self._wake.set()
 
     async def look(self, app: AppContext) -> None:
@@ -200,7 +201,7 @@ class EventSink:
     def _gathers(self, buffer: Buffer) -> bool:
         """While more than a batch comes in every round, several rounds go into one commit: each commit costs every reader
         the pages that it has in memory, as much as storing a thousand spans."""
-        if not buffer.has_batch or buffer.is_half_full or buffer.rounds + 1 >= BUSY_ROUNDS:
+        if not buffer.has_batch or buffer.spans >= buffer.half_full or buffer.rounds + 1 >= BUSY_ROUNDS:
             buffer.rounds = 0
             return False
         buffer.rounds += 1
