@@ -48,7 +48,9 @@ class RequestCounts:
         route = request.route
         # Routes live as long as the kernel, and hashing one by its values costs more than all the rest.
         key = (id(route), request.app.name if request.in_app else None, request.head or request.method, status)
-        cell = self._cells.get(key) or self._new_cell(key, request, status)
+        cell = self._cells.get(key)
+        if cell is None:
+            cell = self._new_cell(key, request, status)
         cell.count += 1
         cell.sent += sent
         cell.latency.total += seconds
