@@ -11,8 +11,7 @@ from rocket_instrumentation.events_pack import Packed, pack
 from rocket_kernel import AppContext, Spans
 
 BUFFERS = 20
-"""How many times `buffer_size` spans wait at most: a batch is written as soon as there is one, and while it is written
-others gather."""
+"""How many times `buffer_size` spans wait at most: those of several rounds gather, and others while they are written."""
 _FRESH = 32
 """Traces that are packed together. One by one in the middle of requests it would cost five times as much, and spans that
 are kept for long are spread over memory that no request finds in the processor's caches."""

@@ -85,7 +85,7 @@ def _span_rows(packed: Iterable[bytes | str]) -> tuple[list[SpanRow], int]:
     for line in packed:
         try:
             rows += unpack(line)
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, LookupError):
             logger.exception("a trace of the journal cannot be read")
             bad += 1
     return rows, bad

@@ -65,9 +65,14 @@ class Desk:
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
     _looking: asyncio.Task[None] | None = None
     _again: bool = False
+    _sorting: int = 0
 
-    def nudge(self, lanes: Iterable[str] | None = None) -> None:
-        """Look for what is due, soon. Lanes whose workers are all busy need no look: these go on by themselves."""
+    def nudge(self, lanes: Iterable[str] | None = None, *, sorting: int = 0) -> None:
+        """Look for what is due, soon. Lanes whose workers are all busy need no look: these go on by themselves.
+
+        `sorting` as for `look`.
+        """
+        self._sorting = max(self._sorting, sorting)
         if self.gone or self.crew.stopping or (lanes is not None and not self._any_free(lanes)):
             return
         if self._looking is not None and not self._looking.done():
@@ -86,25 +91,39 @@ class Desk:
         waiting = self._tasks - {asyncio.current_task()}
         if waiting and patience_s:
             await asyncio.wait(waiting, timeout=patience_s)
-        for task in waiting:
-            task.cancel()
-        await asyncio.gather(*waiting, return_exceptions=True)
+        # A look that was under way may have begun others.
+        while waiting := self._tasks - {asyncio.current_task()}:
+            for task in waiting:
+                task.cancel()
+            await asyncio.gather(*waiting, return_exceptions=True)
 
-    async def look(self) -> int:
-        """Claim what is due, as far as there are workers for it, and start them; how many deliveries were begun."""
-        now = self.crew.now()
-        heads = await self.app.read(lambda session, _registry: LOGS.heads(session, "lane", "due_at"))
-        text = timestamp_text(now)
-        due = sorted((due_at, lane) for lane, due_at in heads if lane != UNSORTED and due_at and due_at <= text)
-        self._forget_idle({lane for lane, _ in heads})
+    async def look(self, *, sorting: int = 0) -> int:
+        """Claim what is due, as far as there are workers for it, and start them; how many deliveries were begun.
+
+        New rows are sorted first, so many times 200 at least, and on as long as there are as many and somebody could send
+        them: a row may stand behind those of others.
+        """
         begun = 0
-        for at in range(0, len(due), _LANES_AT_ONCE):
-            wanted = [lane for _, lane in due[at : at + _LANES_AT_ONCE] if self._free(lane)]
-            begun += (await self._staff(wanted))[0] if wanted else 0
-        found = any(lane == UNSORTED for lane, _ in heads)
-        while found and self._could_send():
+        while not (self.gone or self.crew.stopping):
+            now = self.crew.now()
+            heads = await self.app.read(lambda session, _registry: LOGS.heads(session, "lane", "due_at"))
+            text = timestamp_text(now)
+            due = sorted((due_at, lane) for lane, due_at in heads if lane != UNSORTED and due_at and due_at <= text)
+            self._forget_idle({lane for lane, _ in heads})
+            for at in range(0, len(due), _LANES_AT_ONCE):
+                wanted = [lane for _, lane in due[at : at + _LANES_AT_ONCE] if self._free(lane) > 0]
+                begun += (await self._staff(wanted))[0] if wanted else 0
+            if all(lane != UNSORTED for lane, _ in heads):
+                break
+            if sorting <= 0 and not self._could_send():
+                # Whoever ends finds nothing more in its lane, and has to look here.
+                self._ask_busy()
+                break
             more, found = await self._staff([], sorting=_SORTED_AT_ONCE)
             begun += more
+            sorting -= 1
+            if found < _SORTED_AT_ONCE:
+                break  # those that come from now on bring a look of their own
         return begun
 
     async def deliver_now(self, ids: list[str]) -> None:
@@ -119,35 +138,36 @@ class Desk:
         self._again = True
         while self._again and not self.crew.stopping:
             self._again = False
+            sorting, self._sorting = self._sorting, 0
             try:
-                await self.look()
+                await self.look(sorting=sorting)
             except AppNotFound:
                 self.gone = True
             except RocketError as error:
                 # A database that is away: the next look will tell.
                 logger.warning("deliveries of app %s wait: %s", self.app.name, error.message)
 
-    async def _staff(self, lanes: list[str], *, sorting: int = 0) -> tuple[int, bool]:
+    async def _staff(self, lanes: list[str], *, sorting: int = 0) -> tuple[int, int]:
         """Claim in one transaction what the workers that are free can send, and send them off.
 
         Before that, so many new rows at most are sorted into lanes, and these looked at too. How many deliveries were
-        begun, and whether new rows were found.
+        begun, and how many new rows were found.
         """
         now = self.crew.now()
         until = timestamp_text(now + timedelta(seconds=self.crew.lease_s))
         claimed: list[tuple[str, Claimed]] = []
         async with self.app.writing() as (tx, registry):
-            found = await sort_new(tx, limit=sorting) if sorting else ()
+            found = await sort_new(tx, limit=sorting) if sorting else {}
             for lane in [*lanes, *found]:
                 free = self._free(lane, but=len(claimed))
-                if free > 0:
+                if free > 0 and not (self.gone or self.crew.stopping):
                     rows = await claim(tx, lane, now=timestamp_text(now), until=until, limit=free)
                     claimed += [(lane, item) for item in await _ready(tx, rows, registry)]
         for lane, item in claimed:
             self._lane(lane).running += 1
             self.crew.under_way += 1
             _ = self._spawn(self._work(lane, item))
-        return len(claimed), bool(found)
+        return len(claimed), sum(found.values())
 
     async def _work(self, name: str, first: Claimed) -> None:
         lane, item = self._lane(name), first
@@ -244,9 +264,13 @@ class Desk:
         logger.warning("webhook %s of app %s answered 410: deactivated, %d given up", id, self.app.name, ended)
 
     def _could_send(self) -> bool:
-        """Whether some webhook has a worker free; new rows of those that have none can wait where they are."""
+        """Whether some webhook has a worker free, or none is left whose rows would wait for one."""
         webhooks = self.app.registry.model.of(NAME)
-        return not webhooks or any(map(self._free, webhooks))
+        return not webhooks or any(self._free(name) > 0 for name in webhooks)
+
+    def _ask_busy(self) -> None:
+        for lane in self.lanes.values():
+            lane.asked = lane.asked or lane.running > 0
 
     def _any_free(self, names: Iterable[str]) -> bool:
         found = False

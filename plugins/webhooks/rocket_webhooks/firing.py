@@ -178,7 +178,8 @@ def _storing(plugin: WebhooksPlugin, told: Told) -> Callable[[Write], Awaitable[
             for group in same_columns(list(special.values())):
                 await LOGS.insert_many(tx, group)
         except ForeignKeyViolation as gone:
-            # A webhook was deleted since the registry was read: once more, without it.
+            # A webhook was deleted since the registry was read: once more, without it. Rows that are to be sorted are
+            # deleted by whoever sorts them.
             raise TransactionConflict from gone
         if run.recorder is not None:
             stored = (special.get(at) or told.sorted_row(row) for at, row in enumerate(rows))

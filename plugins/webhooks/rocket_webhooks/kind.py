@@ -8,8 +8,9 @@ from typing import Any
 from rocket_kernel import Change, MetadataKind
 from rocket_webhooks.definition import Webhook, load_webhook, parse_webhook
 from rocket_webhooks.described import WEBHOOK
+from rocket_webhooks.queue import forget_new
 from rocket_webhooks.signing import new_secret
-from rocket_webhooks.tables import LOGS, UNSORTED, WEBHOOKS
+from rocket_webhooks.tables import WEBHOOKS
 
 NAME = "webhooks"
 NOUN = "Webhook"
@@ -48,7 +49,7 @@ def webhook_kind(env_prefix: str) -> MetadataKind[Webhook]:
 async def _changed(change: Change[Webhook]) -> None:
     """Rows that are sorted go with their webhook by themselves."""
     if change.former is not None and change.stored is None:
-        await LOGS.delete(change.tx, {"lane": UNSORTED, "new_for": change.former.key})
+        await forget_new(change.tx, change.former.key)
 
 
 def _row(webhook: Webhook) -> Mapping[str, Any]:

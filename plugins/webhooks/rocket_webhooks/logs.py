@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -25,6 +26,7 @@ from rocket_webhooks.tables import FAILED, LOGS, RETRYING, UNSORTED, filed
 
 MOST_PER_PAGE = 200
 _MOST_PAGES = 10**9
+_NEWEST_FIRST = ("-id",)
 _CANNOT_RETRY = "Can only retry failed or retrying webhook logs"
 
 
@@ -34,23 +36,35 @@ async def list_logs(request: Request) -> Response:
     page = parse_count(given.get("page"), default=1, maximum=_MOST_PAGES)
     per_page = parse_count(given.get("per_page"), default=MOST_PER_PAGE, maximum=MOST_PER_PAGE)
     where: dict[str, Any] = {name: given[name] for name in ("status", "entity") if given.get(name)}
-    parts = [where]
     if given.get("webhook_id"):
-        webhook_id = read_id(given["webhook_id"])
-        # What is not sorted yet is newer than what is.
-        new = {"lane": UNSORTED, "new_for": webhook_id}
-        parts = [{**where, **new}, {**where, "webhook_id": webhook_id}] if webhook_id else []
-    total, at = 0, (page - 1) * per_page
-    rows: list[Row] = []
+        where["webhook_id"] = read_id(given["webhook_id"])
+        if where["webhook_id"] is None:
+            return _page([], page, per_page, 0)
+    at = (page - 1) * per_page
     async with request.app.reading(request.actor) as (session, registry):
-        for part in parts:
-            count = await LOGS.count(session, part)
-            begin, left = max(at - total, 0), per_page - len(rows)
-            if begin < count and left:
-                # Ids begin with the time.
-                rows += await LOGS.select(session, part, order_by=("-id",), limit=left, offset=begin)
-            total += count
+        total = await LOGS.count(session, where)
+        new = {**where, "lane": UNSORTED, "new_for": where["webhook_id"]} if "webhook_id" in where else None
+        if new is not None:
+            del new["webhook_id"]
+            unsorted = await LOGS.count(session, new)
+            total += unsorted
+            if unsorted and at < total:
+                where = {"id": await _merged(session, (new, where), at, per_page)}
+                at = 0
+        rows: list[Row] = []
+        if at < total:
+            # Ids begin with the time.
+            rows = await LOGS.select(session, where, order_by=_NEWEST_FIRST, limit=per_page, offset=at)
     return _page([shown_log(filed(row), registry.model) for row in rows], page, per_page, total)
+
+
+async def _merged(session: Session, parts: Sequence[Mapping[str, Any]], at: int, count: int) -> list[str]:
+    """The ids of a page of several conditions together."""
+    found = [
+        await LOGS.select_values(session, part, columns=("id",), order_by=_NEWEST_FIRST, limit=at + count)
+        for part in parts
+    ]
+    return sorted((id for rows in found for (id,) in rows), reverse=True)[at : at + count]
 
 
 async def get_log(request: Request) -> Response:

@@ -7,7 +7,7 @@ stored only by whoever still holds the claim.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -19,6 +19,7 @@ from rocket_webhooks.tables import LOGS, RETRYING, UNSORTED, WEBHOOKS
 _BLOCKED = timedelta(seconds=1)
 """A delivery that was found out of turn is not looked at again for so long, unless the one before it ends."""
 _LOOKS = 50
+_AT_ONCE = 500
 _HOOKS = TableRows(WEBHOOKS)
 
 FILED: Mapping[str, Any] = {"webhook_id": Of("new_for"), "new_for": None}
@@ -27,25 +28,33 @@ ENDED: Mapping[str, Any] = {"lane": None, "due_at": None, "claim": None, "order_
 """Column values of a delivery that is over: it is in no index of those that wait."""
 
 
-async def sort_new(tx: Transaction, *, limit: int) -> Sequence[str]:
-    """Put new rows, the oldest first, into the lanes of their webhooks; these lanes, none when there were no such rows.
+async def sort_new(tx: Transaction, *, limit: int) -> Mapping[str, int]:
+    """Put new rows, the oldest first, into the lanes of their webhooks; these lanes, and how many rows each got.
 
-    Rows that another process sorts at this moment are left to it. Those of a webhook that was deleted while
-    they were written are deleted too. Raises ForeignKeyViolation when one is deleted at this moment.
+    Rows that another process sorts at this moment are left to it. Those of a webhook that was deleted while they were
+    written are deleted too. Raises ForeignKeyViolation when one is deleted at this moment; then they wait for another try.
     """
-    new = {"lane": UNSORTED}
     rows = await LOGS.select_values(
-        tx, new, columns=("id", "new_for"), order_by=("due_at", "seq"), limit=limit, lock="skip"
+        tx, {"lane": UNSORTED}, columns=("id", "new_for"), order_by=("due_at", "seq"), limit=limit, lock="skip"
     )
+    if not rows:
+        return {}
     by_webhook: dict[str, list[str]] = {}
     for id, webhook_id in rows:
         by_webhook.setdefault(webhook_id, []).append(id)
-    if rows:
-        there = await _HOOKS.select_values(tx, {"id": list(by_webhook)}, columns=("id",))
-        for webhook_id in by_webhook.keys() - {id for (id,) in there}:
-            await LOGS.delete(tx, {"id": by_webhook[webhook_id]})
-        await LOGS.update(tx, {"id": [id for id, _ in rows]}, {**FILED, "lane": Of("new_for")})
-    return list(by_webhook)
+    there = await _HOOKS.select_values(tx, {"id": list(by_webhook)}, columns=("id",))
+    for webhook_id in by_webhook.keys() - {id for (id,) in there}:
+        await LOGS.delete(tx, {"id": by_webhook[webhook_id]})
+    await LOGS.update(tx, {"id": [id for id, _ in rows]}, {**FILED, "lane": Of("new_for")})
+    return {webhook_id: len(ids) for webhook_id, ids in by_webhook.items()}
+
+
+async def forget_new(tx: Transaction, webhook_id: str) -> None:
+    """The new rows of a webhook that has just been deleted. Waits for nobody: what somebody sorts just now cannot be filed
+    under the webhook any more, and is deleted by the next who tries."""
+    new = {"lane": UNSORTED, "new_for": webhook_id}
+    while rows := await LOGS.select_values(tx, new, columns=("id",), limit=_AT_ONCE, lock="skip"):
+        await LOGS.delete(tx, {"id": [id for (id,) in rows]})
 
 
 async def claim(tx: Transaction, lane: str, *, now: str, until: str, limit: int) -> list[Row]:

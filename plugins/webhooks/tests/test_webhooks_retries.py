@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
@@ -196,13 +197,12 @@ async def test_whoever_lost_the_claim_stores_nothing(shop: Any) -> None:
     await shop.hook()
     await shop.client.create("item", {"name": "bolt"})
     app = await shop.running.kernel.apps.app("shop")
-    desk = shop.dispatcher.desks["shop"]
     shop.receiver.answer(status=500, delay=0.3)
-    await desk.look()
+    delivering = asyncio.create_task(shop.deliver())
     await shop.receiver.wait_for(1)
     async with app.store.write() as tx:
         assert await LOGS.update(tx, {}, {"claim": "somebody else's"}) == 1
-    await desk.idle()
+    await delivering
     log = await shop.log()
     assert (log["status"], log["attempt"], log["response_status"]) == ("pending", 0, None)
 

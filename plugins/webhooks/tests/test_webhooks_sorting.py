@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from rocket_kernel import AppContext
+from rocket_kernel import AppContext, RocketError
 from rocket_kernel.testing import Receiver
 from rocket_webhooks import desk
 from rocket_webhooks.queue import sort_new
@@ -166,16 +166,110 @@ async def test_many_new_rows_of_a_silent_receiver_hold_up_nobody(start_shop: Any
         await shop.dispatcher.stop(patience_s=0)
 
 
-async def test_while_all_workers_are_busy_nothing_is_sorted(start_shop: Any) -> None:
+async def test_while_all_workers_are_busy_only_a_tick_sorts(start_shop: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(desk, "_SORTED_AT_ONCE", 1)
     shop = await start_shop(own_pace=True, settings={"timeout_s": 30.0})
+    shop.dispatcher.tick_s = 600.0
     async with Receiver() as silent:
         silent.answer(delay=60, times=None)
         await shop.hook(url=silent.url)
         await create(shop, 2)
         await silent.wait_for(2)
         await create(shop, 5)
-        app = await app_of(shop)
+        app, at_desk = await app_of(shop), shop.dispatcher.desks["shop"]
         for _ in range(3):
-            assert await shop.dispatcher.desks["shop"].look() == 0
-        assert [row["lane"] for row in await stored(app)].count(UNSORTED) == 5
+            assert await at_desk.look() == 0
+        before = [row["lane"] for row in await stored(app)].count(UNSORTED)
+        assert before >= 4
+        assert await at_desk.look(sorting=2) == 0
+        assert [row["lane"] for row in await stored(app)].count(UNSORTED) == before - 2
         await shop.dispatcher.stop(patience_s=0)
+
+
+async def test_whoever_ends_looks_for_more_new_rows(start_shop: Any, monkeypatch: Any) -> None:
+    """Without a tick, and without another write."""
+    monkeypatch.setattr(desk, "_SORTED_AT_ONCE", 3)
+    shop = await start_shop(own_pace=True, settings={"timeout_s": 30.0})
+    shop.dispatcher.tick_s = 600.0
+    await shop.hook()
+    shop.receiver.answer(delay=0.02, times=None)
+    await asyncio.gather(*(shop.client.create("item", {"name": f"bolt {at}"}) for at in range(40)))
+    await shop.receiver.wait_for(40, timeout=20)
+    assert len({received.headers["webhook-id"] for received in shop.receiver.requests}) == 40
+    await shop.dispatcher.stop()
+
+
+async def test_retries_come_to_their_turn_between_new_rows(shop: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(desk, "_SORTED_AT_ONCE", 2)
+    failing, _idle = await shop.hook(retry={"max_attempts": 2}), await shop.hook(condition="record.qty < 0")
+    shop.receiver.answer(status=500)
+    await create(shop, 1)
+    await shop.deliver()
+    shop.clock.advance(seconds=60)
+    await create(shop, 6)
+    shop.receiver.requests.clear()
+    at_desk, sorting = shop.dispatcher.desks["shop"], desk.sort_new
+    due_first: list[int] = []
+
+    async def sort_noticing(tx: Any, *, limit: int) -> Any:
+        due_first.append(at_desk.lanes[failing["id"]].running if failing["id"] in at_desk.lanes else 0)
+        return await sorting(tx, limit=limit)
+
+    monkeypatch.setattr(desk, "sort_new", sort_noticing)
+    await shop.deliver()
+    assert due_first[0] == 1
+    assert {row["status"] for row in await shop.logs()} == {DELIVERED}
+
+
+async def test_nothing_is_claimed_once_it_stops(start_shop: Any) -> None:
+    shop = await start_shop(own_pace=True)
+    await shop.dispatcher.pause()
+    await shop.hook()
+    await create(shop, 3)
+    assert await shop.dispatcher.desks["shop"].look(sorting=5) == 0
+    assert {(row["lane"], row["claim"]) for row in await stored(await app_of(shop))} == {(UNSORTED, None)}
+
+
+async def test_a_lane_with_more_workers_than_it_may_have_is_not_free(shop: Any) -> None:
+    hook = await shop.hook()
+    at_desk = shop.dispatcher.desks["shop"]
+    await app_of(shop)
+    lane = at_desk._lane(hook["id"])
+    lane.running = 8
+    assert not at_desk._could_send()
+    lane.running = 1
+    assert at_desk._could_send()
+
+
+async def test_a_test_delivery_is_newer_than_new_rows(shop: Any) -> None:
+    hook = await shop.hook()
+    await create(shop, 3)
+    shop.clock.advance(seconds=1)
+    tested = (await shop.client.post(f"_admin/webhooks/{hook['id']}/test")).require(200).data
+    await create(shop, 1)
+    listed = await shop.logs(webhook_id=hook["id"])
+    assert [row["id"] for row in listed] == [row["id"] for row in await shop.logs()]
+    assert [row["id"] for row in listed].index(tested["id"]) == 3
+    page = (await shop.client.get(f"_admin/webhook-logs?webhook_id={hook['id']}&per_page=2&page=1")).require(200)
+    assert [row["id"] for row in page.data] == [listed[4]["id"], tested["id"]]
+
+
+async def test_deleting_a_webhook_and_sorting_its_rows_stand_in_nobody_s_way(shop: Any) -> None:
+    app = await app_of(shop)
+    for _ in range(10):
+        hook = await shop.hook()
+        await create(shop, 5)
+
+        async def sorted_meanwhile() -> None:
+            for _ in range(5):
+                try:
+                    await sort(app, limit=2)
+                except RocketError:
+                    await asyncio.sleep(0)
+
+        deleted, _ = await asyncio.gather(
+            shop.client.delete(f"_admin/webhooks/{hook['id']}"), asyncio.wait_for(sorted_meanwhile(), 20)
+        )
+        assert deleted.status == 200
+        await sort(app)
+        assert await stored(app) == []
