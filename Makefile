@@ -21,7 +21,7 @@ $(STAMP): pyproject.toml constraints.txt $(SETUP)
 	$(PIP) --no-build-isolation --editable '.[fast,dev]' $(addprefix --editable ./,$(PLUGINS)) && touch $@
 
 test: install browser  ## make test ARGS="-k name"
-	$(PYTEST) -n 2 --dist loadfile $(ARGS)
+	$(PYTEST) -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 torture: install browser
 	$(PYTEST) -m torture $(ARGS)

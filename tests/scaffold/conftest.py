@@ -125,7 +125,8 @@ def empty_environment(wheels: Path) -> Iterator[Environment]:
         folder = Path(place) / "venv"
         venv.create(folder, symlinks=True, with_pip=True)
         variables = {
-            "PIP_FIND_LINKS": str(wheels),
+            # Beside the places where this machine finds all else.
+            "PIP_FIND_LINKS": f"{wheels} {os.environ.get('PIP_FIND_LINKS', '')}".rstrip(),
             "PIP_CONSTRAINT": str(ROOT / "constraints.txt"),
             "PIP_DISABLE_PIP_VERSION_CHECK": "1",
         }
