@@ -20,6 +20,7 @@ $(STAMP): pyproject.toml constraints.txt $(SETUP)
 	python3 -m venv .venv && $(PIP) setuptools
 	$(PIP) --no-build-isolation --editable '.[fast,dev]' $(addprefix --editable ./,$(PLUGINS)) && touch $@
 
+# In the order of their names: by default a file with one long test comes last, and everybody waits for it.
 test: install browser  ## make test ARGS="-k name"
 	$(PYTEST) -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from rocket_kernel.apps.context import AppContext
     from rocket_kernel.tracing import SpanSink
 
-_now = perf_counter
-
 _OF_STATEMENTS = ("sql", "statement")
 _OTHER_VERB = "sql.other"
 _VERBS = {verb: f"sql.{verb.lower()}" for verb in ("SELECT", "INSERT", "UPDATE", "DELETE")}
@@ -105,7 +103,8 @@ class Span:
         """As `metadata`; None while nothing has been added to it."""
         self.number = next_number()
         """In one process these grow in the order in which spans begin."""
-        self.began = _now()
+        self.began = perf_counter()
+        """A reading of that clock, as are those of `Statement`."""
 
     def __enter__(self) -> Span:
         if self.parent is None:
@@ -117,7 +116,7 @@ class Span:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.duration_ms = (_now() - self.began) * 1000.0
+        self.duration_ms = (perf_counter() - self.began) * 1000.0
         # Not by a token, which another context would refuse: blocks of generators end where they please.
         open_spans.set(self._outer if self.parent is None else self.parent)
         if error is not None:
@@ -212,6 +211,7 @@ def _made(statement: Statement) -> Span:
 
 
 def statement_span(parent: Span, sql: str, began: float, ended: float) -> Span:
+    """With an id of its own."""
     made = Span(parent.trace, parent, *_OF_STATEMENTS, statement_action(sql))
     made.began, made.duration_ms = began, (ended - began) * 1000.0
     made.metadata["fingerprint"] = fingerprint(sql)

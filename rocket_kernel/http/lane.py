@@ -53,7 +53,9 @@ class LaneConnection(ASGIHTTPConnection):
         try:
             response = await dispatch(request, path)
             body = response.body
-            if isinstance(body, bytes):
+            if not observers:
+                await _send(send, response)
+            elif isinstance(body, bytes):
                 await _send(send, response)
                 status, sent = response.status, len(body)
             else:

@@ -66,6 +66,7 @@ class Desk:
     _looking: asyncio.Task[None] | None = None
     _again: bool = False
     _sorting: int = 0
+    """Of the look that was asked for last."""
 
     def nudge(self, lanes: Iterable[str] | None = None, *, sorting: int = 0) -> None:
         """Look for what is due, soon. Lanes whose workers are all busy need no look: these go on by themselves.

@@ -68,7 +68,7 @@ async def test_processes_that_sort_at_once_sort_each_row_once(start_shop: Any, s
 
 
 @pytest.mark.parametrize("sorted_before", [0, 2, 5])
-async def test_the_log_of_a_webhook_shows_new_rows_before_the_others(shop: Any, sorted_before: int) -> None:
+async def test_the_log_of_a_webhook_shows_new_rows_in_their_place(shop: Any, sorted_before: int) -> None:
     hook, other = await shop.hook(), await shop.hook(condition="record.qty > 3")
     await create(shop, 5)
     app = await app_of(shop)
