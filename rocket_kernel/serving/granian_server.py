@@ -18,6 +18,7 @@ from rocket_kernel.http.app import RocketQuart
 from rocket_kernel.serving.application import build_application
 from rocket_kernel.serving.logs import log_settings
 from rocket_kernel.serving.options import BACKLOG, GRACE_S, HEADER_TIMEOUT_S, MAX_HEAD_BYTES, STOP_S, ServeOptions
+from rocket_kernel.serving.scheduling import work_in_batches
 from rocket_kernel.serving.worker import enter_worker, heed_signals
 
 logger = logging.getLogger(__name__)
@@ -52,6 +53,7 @@ def serve(options: ServeOptions, bound: socket.socket) -> None:
 
 def _load(options: ServeOptions) -> RocketQuart:
     """Runs in each worker."""
+    work_in_batches()
     enter_worker()
     try:
         return build_application(options)

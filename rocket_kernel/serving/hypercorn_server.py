@@ -15,6 +15,7 @@ from hypercorn.utils import LifespanFailureError, LifespanTimeoutError
 from rocket_kernel.errors import StartupError
 from rocket_kernel.serving.application import build_application
 from rocket_kernel.serving.options import BACKLOG, GRACE_S, HEADER_TIMEOUT_S, MAX_HEAD_BYTES, ServeOptions
+from rocket_kernel.serving.scheduling import work_in_batches
 from rocket_kernel.serving.workers import keep_running
 
 logger = logging.getLogger(__name__)
@@ -31,6 +32,7 @@ def serve(options: ServeOptions, bound: socket.socket) -> None:
 
 def run(options: ServeOptions, bound: socket.socket) -> None:
     """Serve in this process. Raises StartupError."""
+    work_in_batches()
     application = build_application(options)
     settings = hypercorn_settings(bound)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
