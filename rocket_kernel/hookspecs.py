@@ -192,9 +192,9 @@ def register_metrics() -> Sequence[Metric | AppMetric]:  # type: ignore[empty-bo
 def register_answer_observers() -> Sequence[AnswerObserver]:  # type: ignore[empty-body]
     """Return functions that are told how each request ended, when its answer has been handed to the server.
 
-    Called once at start, outside any transaction. The functions are plain ones, are called on the event loop for every
-    request that reaches the kernel, matched or not, and must be quick and not wait; what they raise is logged. Without
-    any, requests pay nothing.
+    Called once at start, outside any transaction. The functions are plain ones, are called on the event loop, in the
+    turn after the end of the answer, for every request that reaches the kernel, matched or not, and must be quick and not
+    wait; what they raise is logged. Without any, requests pay nothing.
 
     Since 0.1. Stability: provisional.
     """

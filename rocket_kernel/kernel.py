@@ -14,7 +14,7 @@ from rocket_kernel.clock import Clock, SystemClock
 from rocket_kernel.config import Config
 from rocket_kernel.errors import PluginError, Unavailable
 from rocket_kernel.http import admin, expressions, platform, records, transfer
-from rocket_kernel.http.answered import AnswerObserver
+from rocket_kernel.http.answered import Endings
 from rocket_kernel.http.body import BODY_TIMEOUT_S
 from rocket_kernel.http.description import Descriptions
 from rocket_kernel.http.router import Route, Router
@@ -43,7 +43,8 @@ class Kernel:
     authenticate: tuple[Participant, ...]
     on_request: tuple[Participant, ...]
     on_response: tuple[Callable[[Any, Any], Any], ...]
-    answer_observers: tuple[AnswerObserver, ...]
+    endings: Endings | None
+    """None when nobody wants to know how requests end."""
     metrics: Metrics
     jobs: JobRunner
     watch: Watch
@@ -89,6 +90,8 @@ class Kernel:
     async def stop(self) -> None:
         """Let running jobs end, then close everything."""
         await self.jobs.stop()
+        if self.endings is not None:
+            self.endings.tell()
         await self.parts.plugins.tell("on_stopping", kernel=self)
         await self.apps.stop()
         self.watch.stop()
@@ -139,7 +142,7 @@ def _assembled(
         authenticate=_participants(loaded, "authenticate", "request"),
         on_request=_participants(loaded, "on_request", "request"),
         on_response=_participants(loaded, "on_response", "request", "response"),
-        answer_observers=tuple(observer for _, observer in loaded.collect("register_answer_observers")),
+        endings=_endings(parts),
         metrics=gather_metrics(kernel_metrics(apps, jobs), loaded, KERNEL),
         shared_dir=shared_dir,
     )
@@ -149,6 +152,11 @@ def _participants(plugins: PluginSet, hook: str, *parameters: str) -> tuple[Call
     return tuple(
         item.participant(*parameters, time=plugins.times.of(f"{item.plugin}:{hook}")) for item in plugins.of(hook)
     )
+
+
+def _endings(parts: Parts) -> Endings | None:
+    observers = tuple(observer for _, observer in parts.plugins.collect("register_answer_observers"))
+    return Endings(observers) if observers or parts.tracer is not None else None
 
 
 def _jobs(plugins: PluginSet) -> dict[str, Job]:

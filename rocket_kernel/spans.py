@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextvars import ContextVar
 from datetime import datetime, timedelta
 from functools import lru_cache
-from time import perf_counter
+from time import perf_counter_ns
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
@@ -30,16 +30,16 @@ class Trace:
 
     __slots__ = ("app", "began", "clock_base", "closed", "left_out", "route", "sinks", "spans", "trace_id", "user_id")
 
-    def __init__(self, trace_id: str, sinks: tuple[SpanSink, ...], clock_base: datetime) -> None:
+    def __init__(self, trace_id: str, sinks: tuple[SpanSink, ...], clock_base: datetime, began: int) -> None:
         self.trace_id = trace_id
         """UUID text."""
         self.sinks = sinks
         self.spans: list[Span | Statement] = []
-        """As far as they have begun; empty once it has ended, so that what a listener lets go of is gone at once."""
+        """As far as they have begun; empty once they have been told of, so that what a listener lets go of is gone at once."""
         self.left_out = 0
         """How many spans were not kept, see `MAX_SPANS`."""
         self.closed = False
-        """It has ended: what a task that outlives it does is no part of it."""
+        """Its root has ended: what a task that outlives it does is no part of it."""
         self.app: AppContext | None = None
         self.user_id: str | None = None
         """Of the caller, once it is known."""
@@ -47,8 +47,8 @@ class Trace:
         """The pattern of the route that answers, such as `/api/:app/:entity`; None for jobs and unknown paths."""
         self.clock_base = clock_base
         """When it began."""
-        self.began = 0.0
-        """The reading of `perf_counter` at that time."""
+        self.began = began
+        """The reading of `perf_counter_ns` at that time."""
 
     @property
     def id_prefix(self) -> str:
@@ -65,7 +65,7 @@ class Span:
         "action",
         "began",
         "component",
-        "duration_ms",
+        "ended",
         "entity",
         "noted_metadata",
         "number",
@@ -97,13 +97,13 @@ class Span:
         self.entity = entity
         self.record_id = record_id
         self.status = "ok"
-        self.duration_ms: float | None = None
-        """None until it has ended."""
+        self.ended: int | None = None
+        """As `began`; None until it has."""
         self.noted_metadata: dict[str, Any] | None = None
         """As `metadata`; None while nothing has been added to it."""
         self.number = next_number()
         """In one process these grow in the order in which spans begin."""
-        self.began = perf_counter()
+        self.began = perf_counter_ns()
         """A reading of that clock, as are those of `Statement`."""
 
     def __enter__(self) -> Span:
@@ -116,9 +116,13 @@ class Span:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.duration_ms = (perf_counter() - self.began) * 1000.0
+        self.ended = perf_counter_ns()
+        parent = self.parent
+        if parent is None:
+            self.trace.closed = True
+            parent = self._outer
         # Not by a token, which another context would refuse: blocks of generators end where they please.
-        open_spans.set(self._outer if self.parent is None else self.parent)
+        open_spans.set(parent)
         if error is not None:
             self.fail(error)
 
@@ -140,21 +144,26 @@ class Span:
     def parent_span_id(self) -> str | None:
         if self.parent is not None:
             return self.parent.span_id
-        return getattr(self, "_parent_id", None)
+        return self._parent_id
 
     @property
     def user_id(self) -> str | None:
         return self.trace.user_id
 
     @property
-    def after_s(self) -> float:
-        """Seconds between the beginning of its trace, `trace.clock_base`, and its own."""
+    def duration_ms(self) -> float | None:
+        """None until it has ended."""
+        return None if self.ended is None else (self.ended - self.began) / 1e6
+
+    @property
+    def after_ns(self) -> int:
+        """Nanoseconds between the beginning of its trace, `trace.clock_base`, and its own."""
         return self.began - self.trace.began
 
     @property
     def started_at(self) -> str:
         """A timestamp's wire value."""
-        past, first = int(self.after_s * 1000.0), self.trace.clock_base
+        past, first = self.after_ns // 1_000_000, self.trace.clock_base
         return timestamp_text(first + timedelta(milliseconds=past) if past else first)
 
     @property
@@ -165,8 +174,8 @@ class Span:
         return self.noted_metadata
 
 
-Statement: TypeAlias = tuple[int, Span, str, float, float, int | None]
-"""Of a database: the span's number, its parent, the SQL, readings of `perf_counter` at its beginning and end, and its rows.
+Statement: TypeAlias = tuple[int, Span, str, int, int, int | None]
+"""Of a database: the span's number, its parent, the SQL, readings of `perf_counter_ns` at its beginning and end, and its rows.
 Nobody opens such a span, so it is made one only for a listener who looks at it."""
 
 
@@ -210,10 +219,10 @@ def _made(statement: Statement) -> Span:
     return made
 
 
-def statement_span(parent: Span, sql: str, began: float, ended: float) -> Span:
+def statement_span(parent: Span, sql: str, began: int, ended: int) -> Span:
     """With an id of its own."""
     made = Span(parent.trace, parent, *_OF_STATEMENTS, statement_action(sql))
-    made.began, made.duration_ms = began, (ended - began) * 1000.0
+    made.began, made.ended = began, ended
     made.metadata["fingerprint"] = fingerprint(sql)
     return made
 

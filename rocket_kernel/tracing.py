@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from time import perf_counter
+from time import perf_counter_ns
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
@@ -114,8 +114,8 @@ def traceparent() -> str | None:
     return f"00-{found.trace_id.replace('-', '')}-{w3c_span_id(found.span_id)}-01"
 
 
-def note_statement(sql: str, began: float, rows: int | None, error: BaseException | None = None) -> None:
-    """A statement of the database that began at a reading of `perf_counter`. For the store, which has asked for the
+def note_statement(sql: str, began: int, rows: int | None, error: BaseException | None = None) -> None:
+    """A statement of the database that began at a reading of `perf_counter_ns`. For the store, which has asked for the
     open span before."""
     parent = open_spans.get()
     if parent is None or parent.trace.closed:
@@ -125,9 +125,9 @@ def note_statement(sql: str, began: float, rows: int | None, error: BaseExceptio
         trace.left_out += 1
         return
     if error is None:
-        trace.spans.append((next_number(), parent, sql, began, perf_counter(), rows))
+        trace.spans.append((next_number(), parent, sql, began, perf_counter_ns(), rows))
         return
-    made = statement_span(parent, sql, began, perf_counter())
+    made = statement_span(parent, sql, began, perf_counter_ns())
     made.fail(error)
     trace.spans.append(made)
 
@@ -156,7 +156,7 @@ class Tracer:
         entity: str | None = None,
         record_id: str | None = None,
     ) -> Span | None:
-        """The root of a trace, to be entered as a block and given to `end` after it. None when nobody wants it."""
+        """The root of a trace, to be entered as a block and given to `tell_sinks` after it. None when nobody wants it."""
         wanting = self.sinks
         for sink in wanting:
             try:
@@ -169,35 +169,33 @@ class Tracer:
                 wanting = tuple([other for other in wanting if other is not sink])
         if not wanting:
             return None
-        trace = Trace(trace_id, wanting, self.clock.now())
+        trace = Trace(trace_id, wanting, self.clock.now(), perf_counter_ns())
         root = Span(trace, None, source, component, action, entity, record_id)
-        trace.began = root.began
+        root.began = trace.began
+        root._parent_id = parent_span_id
         trace.spans.append(root)
-        if parent_span_id is not None:
-            root._parent_id = parent_span_id
         return root
 
-    def end(self, root: Span) -> None:
-        """Tell the listeners. What they raise is logged."""
-        trace = root.trace
-        spans, trace.spans = Spans(root, trace.spans), []
-        trace.closed = True
-        if trace.left_out:
-            root.metadata["spans_left_out"] = trace.left_out
-        for sink in trace.sinks:
-            try:
-                sink.finished(trace.app, spans)
-            except (Exception, *STRAY):
-                logger.exception("a listener to traces failed, trace %s", trace.trace_id)
+
+def tell_sinks(root: Span) -> None:
+    """Tell the listeners of a trace whose root has ended. What they raise is logged."""
+    trace = root.trace
+    spans, trace.spans = Spans(root, trace.spans), []
+    if trace.left_out:
+        root.metadata["spans_left_out"] = trace.left_out
+    for sink in trace.sinks:
+        try:
+            sink.finished(trace.app, spans)
+        except (Exception, *STRAY):
+            logger.exception("a listener to traces failed, trace %s", trace.trace_id)
 
 
 class _Work:
     """A trace of its own around work that no request waits for."""
 
-    __slots__ = ("_app", "_root", "_tracer")
+    __slots__ = ("_app", "_root")
 
-    def __init__(self, tracer: Tracer, app: AppContext, root: Span) -> None:
-        self._tracer = tracer
+    def __init__(self, app: AppContext, root: Span) -> None:
         self._app = app
         self._root = root
 
@@ -209,7 +207,7 @@ class _Work:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._root.__exit__(kind, error, trace)
-        self._tracer.end(self._root)
+        tell_sinks(self._root)
 
 
 def traced_work(
@@ -241,4 +239,4 @@ def traced_work(
         entity=entity,
         record_id=record_id,
     )
-    return _NOTHING if root is None else _Work(tracer, app, root)
+    return _NOTHING if root is None else _Work(app, root)

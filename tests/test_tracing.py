@@ -7,7 +7,7 @@ import gc
 import logging
 import weakref
 from contextvars import copy_context
-from time import perf_counter
+from time import perf_counter_ns
 from uuid import UUID
 
 import pytest
@@ -17,7 +17,7 @@ from rocket_kernel.clock import SystemClock
 from rocket_kernel.spans import fingerprint
 from rocket_kernel.testing import FakeClock
 from rocket_kernel.trace_ids import new_trace_id
-from rocket_kernel.tracing import Tracer, note_record, note_statement
+from rocket_kernel.tracing import Tracer, note_record, note_statement, tell_sinks
 
 TRACE = "0190c8a0-1111-7222-8333-444455556666"
 
@@ -51,7 +51,7 @@ def test_outside_of_a_trace_nothing_is_noted():
         assert noted is None
         annotate(secret="nowhere")
         note_record("book", 1)
-        note_statement("SELECT 1", perf_counter(), 1)
+        note_statement("SELECT 1", perf_counter_ns(), 1)
     assert (current_span(), current_trace(), traceparent()) == (None, None, None)
 
 
@@ -62,11 +62,11 @@ def test_spans_are_a_tree_in_the_order_in_which_they_began():
         with span("a", "b", "outer", entity="book", record_id="7"):
             with span("a", "b", "inner"):
                 annotate(rows=3)
-            note_statement("SELECT x FROM y WHERE z = 5", perf_counter(), 2)
+            note_statement("SELECT x FROM y WHERE z = 5", perf_counter_ns(), 2)
         with span("a", "b", "second"):
             pass
         assert current_trace() is root.trace
-    tracer.end(root)
+    tell_sinks(root)
     ((app, spans),) = listener.traces
     assert app is None
     assert shape(spans) == [
@@ -107,7 +107,7 @@ def test_an_exception_is_a_status_and_a_code_without_its_text():
     tracer, root = begun(listener)
     with root, pytest.raises(ValueError, match="4711"), span("a", "b", "c"):
         raise ValueError("secret 4711")
-    tracer.end(root)
+    tell_sinks(root)
     ((_, (_, failed)),) = listener.traces
     assert (failed.status, failed.metadata) == ("error", {"error": "ValueError"})
 
@@ -122,7 +122,7 @@ def test_only_those_who_want_a_trace_are_told():
     tracer, root = begun(one, other)
     with root:
         pass
-    tracer.end(root)
+    tell_sinks(root)
     assert (len(one.traces), len(other.traces)) == (0, 1)
 
 
@@ -132,7 +132,7 @@ def test_what_a_listener_raises_is_logged_and_others_are_told(caplog):
     with root:
         pass
     with caplog.at_level(logging.ERROR):
-        tracer.end(root)
+        tell_sinks(root)
     assert len(other.traces) == 1
     assert TRACE in caplog.text
 
@@ -150,7 +150,7 @@ async def test_tasks_have_the_span_in_which_they_began():
     with root:
         await asyncio.gather(work("one"), work("two"))
         assert current_span() is root
-    tracer.end(root)
+    tell_sinks(root)
     ((_, spans),) = listener.traces
     parents = {one.action: one.parent.action for one in spans[1:]}
     assert parents == {
@@ -177,13 +177,13 @@ async def test_what_outlives_a_trace_is_no_part_of_it():
     async def later():
         await go.wait()
         with span("a", "b", "late") as noted:
-            note_statement("SELECT 1", perf_counter(), 1)
+            note_statement("SELECT 1", perf_counter_ns(), 1)
             return noted, current_span()
 
     with root:
         task = asyncio.create_task(later())
         await asyncio.sleep(0)
-    tracer.end(root)
+    tell_sinks(root)
     go.set()
     assert await task == (None, None)
     ((_, spans),) = listener.traces
@@ -216,8 +216,8 @@ def test_spans_beyond_the_limit_are_counted(monkeypatch):
     with root:
         for _ in range(4):
             with span("a", "b", "c"):
-                note_statement("SELECT 1", perf_counter(), 1)
-    tracer.end(root)
+                note_statement("SELECT 1", perf_counter_ns(), 1)
+    tell_sinks(root)
     ((_, spans),) = listener.traces
     assert len(spans) == 3
     assert spans[0].metadata == {"spans_left_out": 6}
@@ -237,7 +237,7 @@ def test_what_a_listener_lets_go_of_is_gone_at_once():
     with root, span("a", "b", "c") as one:
         one.noted_metadata = Watched()
     gone = weakref.ref(one.noted_metadata)
-    tracer.end(root)
+    tell_sinks(root)
     gc.disable()
     try:
         del root, one

@@ -20,7 +20,7 @@ from rocket_kernel.http.body import METHODS_WITH_BODY, drain, read_json, refuse_
 from rocket_kernel.http.cors import cors_headers, preflight_headers
 from rocket_kernel.http.messages import JSON_HEADERS, JSON_TYPE, Request, Response, close_body, error_response
 from rocket_kernel.http.router import AccessClass, BodyMode, Route
-from rocket_kernel.http.traced import begin_trace, end_trace
+from rocket_kernel.http.traced import begin_trace
 from rocket_kernel.stray import STRAY, is_asked_for
 
 logger = logging.getLogger(__name__)
@@ -33,14 +33,12 @@ async def dispatch(request: Request, raw_path: str) -> Response:
     """Never raises but for cancellation: what goes wrong becomes an error body."""
     tracer = request.kernel.parts.tracer
     root = None if tracer is None else begin_trace(tracer, request, raw_path)
-    if tracer is None or root is None:
+    if root is None:
         return await _dispatch(request, raw_path)
-    response: Response | None = None
-    try:
-        with root:
-            response = await _dispatch(request, raw_path)
-    finally:
-        end_trace(tracer, root, request, response)
+    request.root = root
+    with root:
+        response = await _dispatch(request, raw_path)
+        request.answered = response.status
     return response
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from quart.asgi import ASGIHTTPConnection
 
-from rocket_kernel.http.answered import CLIENT_GONE, CountingSend, tell
+from rocket_kernel.http.answered import CLIENT_GONE, CountingSend
 from rocket_kernel.http.body import BoundedBody
 from rocket_kernel.http.dispatch import dispatch
 from rocket_kernel.http.messages import JSON_HEADERS, JSON_TYPE, Response, close_body
@@ -46,14 +46,14 @@ class LaneConnection(ASGIHTTPConnection):
                 await _let_go(receive)
             return
         kernel = self.app.kernel
-        observers = kernel.answer_observers
-        began = perf_counter() if observers else 0.0
+        endings = kernel.endings
+        began = 0.0 if endings is None else perf_counter()
         request = make_request(kernel, self.scope, _body(receive))
         status, sent = CLIENT_GONE, 0
         try:
             response = await dispatch(request, path)
             body = response.body
-            if not observers:
+            if endings is None:
                 await _send(send, response)
             elif isinstance(body, bytes):
                 await _send(send, response)
@@ -67,12 +67,12 @@ class LaneConnection(ASGIHTTPConnection):
         except ClientGoneError:
             pass
         finally:
-            if observers:
-                tell(observers, request, status, sent, began)
+            if endings is not None:
+                endings.add(request, status, sent, began)
 
     async def _through_quart(self, receive: Any, send: Any) -> None:
-        observers = self.app.kernel.answer_observers
-        if not observers:
+        endings = self.app.kernel.endings
+        if endings is None:
             await super().__call__(receive, send)
             return
         began, counting = perf_counter(), CountingSend(send)
@@ -82,7 +82,7 @@ class LaneConnection(ASGIHTTPConnection):
             # What the host's own routes answered is none of the kernel's requests.
             request = None if self._quart_request is None else self._quart_request.of_kernel
             if request is not None:
-                tell(observers, request, counting.status, counting.sent, began)
+                endings.add(request, counting.status, counting.sent, began)
 
     async def _send_response(self, send: Any, response: Any) -> None:
         body = None if self._quart_request is None else self._quart_request.body

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rocket_kernel.http.messages import Request, Response
+from rocket_kernel.http.messages import Request
 from rocket_kernel.metadata.masking import MASK
 from rocket_kernel.spans import Span
-from rocket_kernel.tracing import Tracer
+from rocket_kernel.tracing import Tracer, tell_sinks
 
 if TYPE_CHECKING:
     from rocket_kernel.apps.context import AppContext
@@ -19,26 +19,25 @@ LONGEST_PATH = 500
 
 def begin_trace(tracer: Tracer, request: Request, raw_path: str) -> Span | None:
     """The root, to be entered; None when nobody wants the trace of this request."""
-    parts = raw_path.split("/", 3)
     # The app that the path names, whether or not there is one.
-    app = parts[2] if len(parts) > 2 and parts[1] == "api" and not parts[0] and parts[2] != _PLATFORM else None
-    return tracer.begin(app or None, request.trace_id, "http", "handler", "request.start")
+    app = raw_path[5:].partition("/")[0] if raw_path.startswith("/api/") else ""
+    return tracer.begin(None if app == _PLATFORM else app or None, request.trace_id, "http", "handler", "request.start")
 
 
-def end_trace(tracer: Tracer, root: Span, request: Request, response: Response | None) -> None:
-    """Without a response the client went away before there was one. The query string is never kept."""
+def end_trace(root: Span, request: Request) -> None:
+    """Without an answer the client went away before there was one. The query string is never kept."""
     trace, route, metadata = root.trace, request.route, root.metadata
     trace.app = app = request.app if request.in_app else None
     trace.user_id = request.actor.id
     trace.route = None if route is None else route.path
+    status = request.answered
     metadata["method"] = "HEAD" if request.head else request.method
     metadata["path"] = _shown_path(request, app)
-    status = None if response is None else response.status
     if status is not None:
         metadata["status_code"] = status
     if status is None or status >= 400:
         root.status = "error"
-    tracer.end(root)
+    tell_sinks(root)
 
 
 def _shown_path(request: Request, app: AppContext | None) -> str:

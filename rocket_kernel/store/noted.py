@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Hashable, Sequence
 from contextlib import asynccontextmanager
-from time import perf_counter
+from time import perf_counter_ns
 from typing import Any
 
 from rocket_kernel.errors import RocketError
@@ -23,7 +23,7 @@ class NotedSession:
         self.dialect: Dialect = session.dialect
 
     async def fetch(self, sql: str, params: Sequence[object] = ()) -> list[Row]:
-        began = perf_counter()
+        began = perf_counter_ns()
         try:
             rows: list[Row] = await self._session.fetch(sql, params)
         except RocketError as error:
@@ -33,7 +33,7 @@ class NotedSession:
         return rows
 
     async def execute(self, sql: str, params: Sequence[object] = ()) -> int:
-        began = perf_counter()
+        began = perf_counter_ns()
         try:
             changed: int = await self._session.execute(sql, params)
         except RocketError as error:
@@ -43,7 +43,7 @@ class NotedSession:
         return changed
 
     async def execute_many(self, sql: str, rows: Sequence[Sequence[object]]) -> None:
-        began = perf_counter()
+        began = perf_counter_ns()
         try:
             await self._session.execute_many(sql, rows)
         except RocketError as error:

@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Callable, Coroutine, Hashable, Sequence
 from contextlib import asynccontextmanager
 from itertools import count
-from time import perf_counter
+from time import perf_counter_ns
 from typing import Any, TypeVar
 
 from rocket_kernel.errors import InternalError, RocketError
@@ -129,7 +129,7 @@ class _GuardedSession(InlineSession):
     async def fetch(self, sql: str, params: Sequence[object] = ()) -> list[Row]:
         if self._pace.is_slow(sql):
             raise TooSlow
-        began = perf_counter() if self._noting else 0.0
+        began = perf_counter_ns() if self._noting else 0
         try:
             rows = self._connection.execute(sql, params).fetchall()
         except DRIVER_ERRORS as error:

@@ -2,11 +2,13 @@
 
 import asyncio
 import logging
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from rocket_kernel import AccessClass, Plugin, Response, Route, create_app, hookimpl
+from rocket_kernel.http import answered
 from rocket_kernel.http.answered import CLIENT_GONE, CountingSend
 from rocket_kernel.testing import entity
 
@@ -51,6 +53,13 @@ async def drip(_request):
 
 
 async def ask(app, method, path, *, headers=(), body=b"", whole=True):
+    """As `send_request`, and observers have been told, which happens in the next turn of the loop."""
+    sent = await send_request(app, method, path, headers=headers, body=body, whole=whole)
+    await asyncio.sleep(0)
+    return sent
+
+
+async def send_request(app, method, path, *, headers=(), body=b"", whole=True):
     """One request as a server makes it; what was sent back."""
     scope = {
         "type": "http",
@@ -173,6 +182,50 @@ async def test_an_observer_that_fails_harms_nobody(start_kernel, caplog, lane):
     assert [message.partition(",")[0] for message in errors] == ["an observer of answers failed"]
 
 
+async def test_observers_are_told_of_a_turn_of_the_loop_together_each_once():
+    seen = []
+    endings = answered.Endings((lambda *told: seen.append(told[:3]), lambda *told: seen.append(told[1])))
+    first, second, third = (SimpleNamespace(root=None, trace_id=str(number)) for number in range(3))
+    endings.add(first, 200, 5, 0.0)
+    endings.add(second, 404, 7, 0.0)
+    assert seen == []
+    await asyncio.sleep(0)
+    assert seen == [(first, 200, 5), (second, 404, 7), 200, 404]
+    endings.add(third, 201, 9, 0.0)
+    endings.tell()
+    await asyncio.sleep(0)
+    assert seen[4:] == [(third, 201, 9), 201]
+
+
+async def test_a_trace_that_cannot_be_told_keeps_no_other_from_it(watched, monkeypatch, caplog):
+    running, plugin = watched
+    told = []
+
+    def end_trace(root, request):
+        told.append(request.path)
+        if request.path == "/api/shop/book":
+            raise ValueError("in a listener's way")
+
+    monkeypatch.setattr(answered, "end_trace", end_trace)
+    monkeypatch.setattr(answered.Endings, "add", with_root(answered.Endings.add))
+    app = create_app(running.kernel)
+    await send_request(app, "GET", "/api/shop/book")
+    await ask(app, "GET", "/api/shop/book/nobody")
+    assert told == ["/api/shop/book", "/api/shop/book/nobody"]
+    assert [status for *_, status, _ in plugin.seen] == [200, 404]
+    assert [record.message.partition(" ")[0] for record in caplog.records if record.levelno >= logging.ERROR] == [
+        "trace"
+    ]
+
+
+def with_root(add):
+    def adding(endings, request, status, sent, began):
+        request.root = object()
+        add(endings, request, status, sent, began)
+
+    return adding
+
+
 async def test_the_routes_of_a_host_are_none_of_the_kernels_requests(watched):
     running, plugin = watched
 
@@ -188,7 +241,7 @@ async def test_the_routes_of_a_host_are_none_of_the_kernels_requests(watched):
 async def test_without_observers_nothing_is_put_between(start_kernel, lane, monkeypatch):
     monkeypatch.setattr(CountingSend, "__init__", None)
     running = await start_kernel()
-    assert running.kernel.answer_observers == ()
+    assert running.kernel.endings is None
     app = create_app(running.kernel, lane=lane)
     assert (await ask(app, "GET", "/api/nowhere/book"))[0]["status"] == 404
     assert (await ask(app, "GET", "/health"))[0]["status"] == 200

@@ -68,7 +68,7 @@ class Buffer:
     def pack(self) -> None:
         if self.fresh:
             fresh, self.fresh = self.fresh, []
-            self.waiting.append((sum(map(len, fresh)), pack(fresh)))
+            self.waiting.append((sum([len(spans.noted) for spans in fresh]), pack(fresh)))
 
     def take(self, most: int) -> list[Packed]:
         """The oldest traces, about so many spans; they count until `done`."""

@@ -16,6 +16,8 @@ import msgspec
 from rocket_instrumentation.events_row import SYSTEM, SpanRow
 from rocket_kernel import Span, Spans, Trace, fingerprint, statement_action, timestamp_text
 
+_FORM = 2
+"""Of a line. A line of another form, by another version of the plugin, is none."""
 MOST_BYTES = 8192
 """Of the metadata of one span; more is left out, and said to be."""
 
@@ -43,7 +45,7 @@ def pack(traces: Sequence[Spans]) -> bytes:
             instant = instants[trace.clock_base] = len(instants)
             beginnings.append((trace.id_prefix, timestamp_text(trace.clock_base)))
         packed.append(_trace(spans, trace, instant, shapes))
-    line = [fingerprint(sql) for sql in shapes], beginnings, packed
+    line = _FORM, [fingerprint(sql) for sql in shapes], beginnings, packed
     try:
         return _encode(line)
     except (UnicodeEncodeError, TypeError, ValueError, RecursionError):
@@ -52,7 +54,7 @@ def pack(traces: Sequence[Spans]) -> bytes:
 
 def _trace(spans: Spans, trace: Trace, instant: int, shapes: dict[str, int]) -> tuple[Any, ...]:
     noted, root = spans.noted, spans.root
-    first, began = root.number, root.began
+    first, began, shape_of = root.number, root.began, shapes.setdefault
     return (
         trace.trace_id,
         trace.user_id,
@@ -63,8 +65,8 @@ def _trace(spans: Spans, trace: Trace, instant: int, shapes: dict[str, int]) -> 
             (
                 one.number - first,
                 None if one.parent is None else one.parent.number - first,
-                int((one.began - began) * 1e6),
-                None if one.duration_ms is None else round(one.duration_ms * 1e3),
+                one.began - began,
+                None if one.ended is None else one.ended - one.began,
                 one.source,
                 one.component,
                 one.action,
@@ -77,9 +79,9 @@ def _trace(spans: Spans, trace: Trace, instant: int, shapes: dict[str, int]) -> 
             else (
                 one[0] - first,
                 one[1].number - first,
-                int((one[3] - began) * 1e6),
-                round((one[4] - one[3]) * 1e6),
-                shapes.setdefault(one[2], len(shapes)),
+                one[3] - began,
+                one[4] - one[3],
+                shape_of(one[2], len(shapes)),
                 one[5],
             )
             for one in noted
@@ -89,7 +91,9 @@ def _trace(spans: Spans, trace: Trace, instant: int, shapes: dict[str, int]) -> 
 
 def unpack(line: bytes | str) -> list[SpanRow]:
     """Wire values in the order of `SPAN_COLUMNS`, for each span. Raises for what are no packed traces."""
-    shapes, instants, traces = _decode(line)
+    form, shapes, instants, traces = _decode(line)
+    if form != _FORM:
+        raise ValueError(f"a journal of form {form!r}")
     return [row for trace in traces for row in _rows(shapes, instants, *trace)]
 
 
@@ -120,10 +124,10 @@ def _rows(
                 entity,
                 record_id,
                 user_id,
-                None if lasted is None else lasted / 1000,
+                None if lasted is None else round(lasted / 1000) / 1000,
                 status,
                 metadata,
-                _instant(began, after // 1000),
+                _instant(began, after // 1_000_000),
             )
         )
     return rows

@@ -55,7 +55,7 @@ class Converter:
             status=Status(StatusCode.ERROR if one.status == "error" else StatusCode.UNSET),
             start_time=start,
             # One that outlives its trace has not ended; its duration is not known.
-            end_time=start + int((one.duration_ms or 0.0) * 1_000_000),
+            end_time=start + (0 if one.ended is None else one.ended - one.began),
             instrumentation_scope=self._scope,
         )
 
@@ -66,7 +66,7 @@ def _context(trace_id: int, span_id: str) -> SpanContext:
 
 def _nanoseconds(one: Span) -> int:
     begun = one.trace.clock_base - _EPOCH
-    return begun // timedelta(microseconds=1) * 1000 + int(one.after_s * 1_000_000_000)
+    return begun // timedelta(microseconds=1) * 1000 + one.after_ns
 
 
 def _name(one: Span) -> str:

@@ -230,7 +230,7 @@ async def test_an_output_that_does_not_wait_is_waited_for():
 
 async def test_the_log_is_off_unless_it_is_asked_for(start_kernel, capfd):
     running = await start_kernel([InstrumentationPlugin])
-    assert len(running.kernel.answer_observers) == 1
+    assert len(running.kernel.endings.observers) == 1
     await running.client.get("/health")
     await running.stop()
     assert capfd.readouterr().out == ""

@@ -15,7 +15,7 @@ from rocket_instrumentation.events_writing import write_journal
 from rocket_instrumentation.tables import EVENT_ROWS, JOURNAL_ROWS, MINUTE_ROWS
 from rocket_kernel import Plugin, StorageFull, Unavailable, annotate, hookimpl, span
 from rocket_kernel.testing import FakeClock, entity, one_to_many
-from rocket_kernel.tracing import Tracer
+from rocket_kernel.tracing import Tracer, tell_sinks
 
 TRACE = "11111111-2222-4333-8444-555555555555"
 
@@ -286,7 +286,7 @@ def made_spans(action="odd", metadata=None):
         annotate(**(metadata or {}))
         with span("test", "test", "inner"):
             pass
-    tracer.end(root)
+    tell_sinks(root)
     return keeper.spans
 
 

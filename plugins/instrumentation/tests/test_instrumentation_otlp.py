@@ -21,7 +21,7 @@ from rocket_instrumentation.sampling import is_sampled
 from rocket_kernel import ConfigError, Plugin, SystemClock, hookimpl, span, traced_work, w3c_span_id
 from rocket_kernel.testing import entity
 from rocket_kernel.testing.processes import free_port
-from rocket_kernel.tracing import Tracer
+from rocket_kernel.tracing import Tracer, tell_sinks
 
 TRACE = "12345678-90ab-4cde-8f01-234567890abc"
 HEX = TRACE.replace("-", "")
@@ -245,7 +245,7 @@ def traces_into(sink, number, *, spans=5):
             for _ in range(spans - 1):
                 with span("x", "y", "z"):
                     pass
-        tracer.end(root)
+        tell_sinks(root)
 
 
 async def test_a_full_queue_drops_whole_traces_and_counts_their_spans():
