@@ -38,8 +38,11 @@ class Listener:
 
 
 def begun(*listeners, clock=None, **more):
-    tracer = Tracer(listeners, clock or FakeClock())
-    return tracer, tracer.begin("shop", TRACE, "http", "handler", "request.start", **more)
+    return a_tracer(*listeners, clock=clock).begin("shop", TRACE, "http", "handler", "request.start", **more)
+
+
+def a_tracer(*listeners, clock=None):
+    return Tracer(listeners, clock or FakeClock())
 
 
 def shape(spans):
@@ -57,7 +60,7 @@ def test_outside_of_a_trace_nothing_is_noted():
 
 def test_spans_are_a_tree_in_the_order_in_which_they_began():
     listener = Listener()
-    tracer, root = begun(listener)
+    root = begun(listener)
     with root:
         with span("a", "b", "outer", entity="book", record_id="7"):
             with span("a", "b", "inner"):
@@ -87,7 +90,7 @@ def test_spans_are_a_tree_in_the_order_in_which_they_began():
 
 
 def test_ids_are_unique_uuids_that_grow():
-    _, root = begun(Listener(), clock=SystemClock())
+    root = begun(Listener(), clock=SystemClock())
     with root:
         made = [root]
         for _ in range(50):
@@ -104,7 +107,7 @@ def test_ids_are_unique_uuids_that_grow():
 
 def test_an_exception_is_a_status_and_a_code_without_its_text():
     listener = Listener()
-    tracer, root = begun(listener)
+    root = begun(listener)
     with root, pytest.raises(ValueError, match="4711"), span("a", "b", "c"):
         raise ValueError("secret 4711")
     tell_sinks(root)
@@ -113,13 +116,13 @@ def test_an_exception_is_a_status_and_a_code_without_its_text():
 
 
 def test_nobody_who_wants_it_means_no_trace():
-    _, root = begun(Listener(wants=False))
+    root = begun(Listener(wants=False))
     assert root is None
 
 
 def test_only_those_who_want_a_trace_are_told():
     one, other = Listener(wants=False), Listener()
-    tracer, root = begun(one, other)
+    root = begun(one, other)
     with root:
         pass
     tell_sinks(root)
@@ -128,7 +131,7 @@ def test_only_those_who_want_a_trace_are_told():
 
 def test_what_a_listener_raises_is_logged_and_others_are_told(caplog):
     other = Listener()
-    tracer, root = begun(Listener(fault=RuntimeError("no")), other)
+    root = begun(Listener(fault=RuntimeError("no")), other)
     with root:
         pass
     with caplog.at_level(logging.ERROR):
@@ -139,7 +142,7 @@ def test_what_a_listener_raises_is_logged_and_others_are_told(caplog):
 
 async def test_tasks_have_the_span_in_which_they_began():
     listener = Listener()
-    tracer, root = begun(listener)
+    root = begun(listener)
 
     async def work(name):
         with span("a", "b", name):
@@ -162,7 +165,7 @@ async def test_tasks_have_the_span_in_which_they_began():
 
 
 async def test_threads_have_it_too():
-    _, root = begun(Listener())
+    root = begun(Listener())
     with root:
         await asyncio.to_thread(lambda: span("a", "b", "thread").__enter__())
         assert [one.action for one in Spans(root, root.trace.spans)] == ["request.start", "thread"]
@@ -171,7 +174,7 @@ async def test_threads_have_it_too():
 
 async def test_what_outlives_a_trace_is_no_part_of_it():
     listener = Listener()
-    tracer, root = begun(listener)
+    root = begun(listener)
     go = asyncio.Event()
 
     async def later():
@@ -191,7 +194,8 @@ async def test_what_outlives_a_trace_is_no_part_of_it():
 
 
 def test_a_trace_inside_another_gives_it_back():
-    tracer, outer = begun(Listener())
+    tracer = a_tracer(Listener())
+    outer = tracer.begin("shop", TRACE, "http", "handler", "request.start")
     with outer:
         inner = tracer.begin("shop", TRACE, "job", "runner", "job.run")
         with inner, span("a", "b", "c") as one:
@@ -201,7 +205,7 @@ def test_a_trace_inside_another_gives_it_back():
 
 
 def test_a_span_may_end_in_another_context():
-    _, root = begun(Listener())
+    root = begun(Listener())
     with root:
         block = span("a", "b", "c")
         copy_context().run(block.__enter__)
@@ -212,7 +216,7 @@ def test_a_span_may_end_in_another_context():
 def test_spans_beyond_the_limit_are_counted(monkeypatch):
     monkeypatch.setattr(tracing, "MAX_SPANS", 3)
     listener = Listener()
-    tracer, root = begun(listener)
+    root = begun(listener)
     with root:
         for _ in range(4):
             with span("a", "b", "c"):
@@ -233,7 +237,7 @@ def test_what_a_listener_lets_go_of_is_gone_at_once():
         def finished(self, app, spans):
             assert len(spans) == 2
 
-    tracer, root = begun(Forgetful())
+    root = begun(Forgetful())
     with root, span("a", "b", "c") as one:
         one.noted_metadata = Watched()
     gone = weakref.ref(one.noted_metadata)
@@ -247,7 +251,7 @@ def test_what_a_listener_lets_go_of_is_gone_at_once():
 
 
 def test_traceparent_names_the_open_span():
-    _, root = begun(Listener(), parent_span_id="0190c8a0-1111-7222-8333-000000000001")
+    root = begun(Listener(), parent_span_id="0190c8a0-1111-7222-8333-000000000001")
     with root, span("a", "b", "c") as one:
         version, trace, parent, flags = traceparent().split("-")
     assert (version, trace, flags) == ("00", TRACE.replace("-", ""), "01")
