@@ -144,7 +144,7 @@ class Span:
     def parent_span_id(self) -> str | None:
         if self.parent is not None:
             return self.parent.span_id
-        return self._parent_id
+        return getattr(self, "_parent_id", None)
 
     @property
     def user_id(self) -> str | None:

@@ -17,6 +17,7 @@ from rocket_kernel.stray import STRAY
 
 if TYPE_CHECKING:
     from rocket_kernel.http.messages import Request
+    from rocket_kernel.spans import Span
 
 logger = logging.getLogger(__name__)
 
@@ -48,33 +49,39 @@ class CountingSend:
 class Endings:
     """Of the requests of one kernel, whose event loop calls."""
 
-    __slots__ = ("_context", "_ended", "observers")
+    __slots__ = ("_answered", "_context", "_traced", "observers")
 
     def __init__(self, observers: tuple[AnswerObserver, ...]) -> None:
         self.observers = observers
-        self._ended: list[tuple[Request, int, int, float]] = []
+        self._answered: list[tuple[Request, int, int, float]] = []
+        self._traced: list[tuple[Span, Request, int | None]] = []
         # Of its own: what is told belongs to no request.
         self._context = Context()
 
-    def add(self, request: Request, status: int, sent: int, began: float) -> None:
-        """All of an answer has been handed to the server. `began` is of `perf_counter`."""
-        ended = self._ended
-        if not ended:
+    def traced(self, root: Span, request: Request, status: int | None) -> None:
+        """The root of a request's trace has ended; `status` is that of the answer, if there is one."""
+        if not (self._traced or self._answered):
             get_running_loop().call_soon(self.tell, context=self._context)
-        ended.append((request, status, sent, perf_counter() - began))
+        self._traced.append((root, request, status))
+
+    def answered(self, request: Request, status: int, sent: int, began: float) -> None:
+        """All of an answer has been handed to the server. `began` is of `perf_counter`."""
+        if not (self._traced or self._answered):
+            get_running_loop().call_soon(self.tell, context=self._context)
+        self._answered.append((request, status, sent, perf_counter() - began))
 
     def tell(self) -> None:
         """What has ended and was not told yet. What observers and listeners raise goes to the log."""
-        ended, self._ended = self._ended, []
-        for request, *_ in ended:
-            if request.root is not None:
-                try:
-                    end_trace(request.root, request)
-                except Exception:
-                    # One that cannot be told must not keep the others from it.
-                    logger.exception("trace %s is lost", request.trace_id)
+        traced, self._traced = self._traced, []
+        answered, self._answered = self._answered, []
+        for root, request, status in traced:
+            try:
+                end_trace(root, request, status)
+            except Exception:
+                # One that cannot be told must not keep the others from it.
+                logger.exception("trace %s is lost", request.trace_id)
         for observe in self.observers:
-            for answer in ended:
+            for answer in answered:
                 try:
                     observe(*answer)
                 except (Exception, *STRAY):

@@ -33,12 +33,16 @@ async def dispatch(request: Request, raw_path: str) -> Response:
     """Never raises but for cancellation: what goes wrong becomes an error body."""
     tracer = request.kernel.parts.tracer
     root = None if tracer is None else begin_trace(tracer, request, raw_path)
-    if root is None:
+    endings = request.kernel.endings
+    if root is None or endings is None:
         return await _dispatch(request, raw_path)
-    request.root = root
-    with root:
-        response = await _dispatch(request, raw_path)
-        request.answered = response.status
+    status: int | None = None
+    try:
+        with root:
+            response = await _dispatch(request, raw_path)
+            status = response.status
+    finally:
+        endings.traced(root, request, status)
     return response
 
 

@@ -68,7 +68,7 @@ class LaneConnection(ASGIHTTPConnection):
             pass
         finally:
             if endings is not None:
-                endings.add(request, status, sent, began)
+                endings.answered(request, status, sent, began)
 
     async def _through_quart(self, receive: Any, send: Any) -> None:
         endings = self.app.kernel.endings
@@ -82,7 +82,7 @@ class LaneConnection(ASGIHTTPConnection):
             # What the host's own routes answered is none of the kernel's requests.
             request = None if self._quart_request is None else self._quart_request.of_kernel
             if request is not None:
-                endings.add(request, counting.status, counting.sent, began)
+                endings.answered(request, counting.status, counting.sent, began)
 
     async def _send_response(self, send: Any, response: Any) -> None:
         body = None if self._quart_request is None else self._quart_request.body

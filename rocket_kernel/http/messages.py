@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from rocket_kernel.apps.context import AppContext
     from rocket_kernel.http.router import Route
     from rocket_kernel.kernel import Kernel
-    from rocket_kernel.spans import Span
 
 JSON_TYPE = "application/json; charset=utf-8"
 JSON_HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
@@ -46,10 +45,6 @@ class Request:
     """The unread body, for routes that read it themselves."""
     stream_begun: bool = False
     """Whether somebody has begun to read it."""
-    root: Span | None = None
-    """Of its trace; None when nobody listens."""
-    answered: int | None = None
-    """The status of its answer, once a request with a trace has one."""
     _app: AppContext | None = None
     actor: Actor = NOBODY
     confirms_caller: bool = False

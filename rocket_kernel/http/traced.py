@@ -24,13 +24,12 @@ def begin_trace(tracer: Tracer, request: Request, raw_path: str) -> Span | None:
     return tracer.begin(None if app == _PLATFORM else app or None, request.trace_id, "http", "handler", "request.start")
 
 
-def end_trace(root: Span, request: Request) -> None:
-    """Without an answer the client went away before there was one. The query string is never kept."""
+def end_trace(root: Span, request: Request, status: int | None) -> None:
+    """Without a status the client went away before there was one. The query string is never kept."""
     trace, route, metadata = root.trace, request.route, root.metadata
     trace.app = app = request.app if request.in_app else None
     trace.user_id = request.actor.id
     trace.route = None if route is None else route.path
-    status = request.answered
     metadata["method"] = "HEAD" if request.head else request.method
     metadata["path"] = _shown_path(request, app)
     if status is not None:

@@ -14,7 +14,8 @@ def work_in_batches() -> None:
     that costs a quarter of the throughput. Holds for the calling thread and those it starts. A policy that somebody has
     chosen for the process stays as it is.
     """
-    if sys.platform != "linux" or os.sched_getscheduler(0) != os.SCHED_OTHER:
+    if sys.platform != "linux":
         return
-    with suppress(OSError):  # a sandbox may forbid it
-        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+    with suppress(OSError):  # a sandbox may forbid it, and a C library may not know it
+        if os.sched_getscheduler(0) == os.SCHED_OTHER:
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))

@@ -48,18 +48,19 @@ async def drip(_request):
     async def drops():
         for _ in range(3):
             yield b"drop"
+            await asyncio.sleep(0)
 
     return Response(200, drops(), {"Content-Type": "text/plain"})
 
 
-async def ask(app, method, path, *, headers=(), body=b"", whole=True):
+async def ask(app, method, path, **more):
     """As `send_request`, and observers have been told, which happens in the next turn of the loop."""
-    sent = await send_request(app, method, path, headers=headers, body=body, whole=whole)
+    sent = await send_request(app, method, path, **more)
     await asyncio.sleep(0)
     return sent
 
 
-async def send_request(app, method, path, *, headers=(), body=b"", whole=True):
+async def send_request(app, method, path, *, headers=(), body=b"", whole=True, sent=None):
     """One request as a server makes it; what was sent back."""
     scope = {
         "type": "http",
@@ -76,19 +77,19 @@ async def send_request(app, method, path, *, headers=(), body=b"", whole=True):
         "server": ("x", 80),
     }
     messages: list[Any] = [{"type": "http.request", "body": body, "more_body": not whole}]
-    sent, answered = [], asyncio.Event()
+    sent, ended = [] if sent is None else sent, asyncio.Event()
 
     async def receive():
         if messages:
             return messages.pop()
         if whole:
-            await answered.wait()
+            await ended.wait()
         return {"type": "http.disconnect"}
 
     async def send(message):
         sent.append(message)
         if not message.get("more_body", False) and message["type"] == "http.response.body":
-            answered.set()
+            ended.set()
 
     await app(scope, receive, send)
     return sent
@@ -185,45 +186,106 @@ async def test_an_observer_that_fails_harms_nobody(start_kernel, caplog, lane):
 async def test_observers_are_told_of_a_turn_of_the_loop_together_each_once():
     seen = []
     endings = answered.Endings((lambda *told: seen.append(told[:3]), lambda *told: seen.append(told[1])))
-    first, second, third = (SimpleNamespace(root=None, trace_id=str(number)) for number in range(3))
-    endings.add(first, 200, 5, 0.0)
-    endings.add(second, 404, 7, 0.0)
+    first, second, third = (SimpleNamespace(trace_id=str(number)) for number in range(3))
+    endings.answered(first, 200, 5, 0.0)
+    endings.answered(second, 404, 7, 0.0)
     assert seen == []
     await asyncio.sleep(0)
     assert seen == [(first, 200, 5), (second, 404, 7), 200, 404]
-    endings.add(third, 201, 9, 0.0)
+    endings.answered(third, 201, 9, 0.0)
     endings.tell()
     await asyncio.sleep(0)
     assert seen[4:] == [(third, 201, 9), 201]
 
 
-async def test_a_trace_that_cannot_be_told_keeps_no_other_from_it(watched, monkeypatch, caplog):
-    running, plugin = watched
+async def test_a_trace_that_cannot_be_told_keeps_no_other_from_it(monkeypatch, caplog):
     told = []
 
-    def end_trace(root, request):
-        told.append(request.path)
-        if request.path == "/api/shop/book":
+    def end_trace(root, request, status):
+        told.append((root, status))
+        if status == 200:
             raise ValueError("in a listener's way")
 
     monkeypatch.setattr(answered, "end_trace", end_trace)
-    monkeypatch.setattr(answered.Endings, "add", with_root(answered.Endings.add))
-    app = create_app(running.kernel)
-    await send_request(app, "GET", "/api/shop/book")
-    await ask(app, "GET", "/api/shop/book/nobody")
-    assert told == ["/api/shop/book", "/api/shop/book/nobody"]
-    assert [status for *_, status, _ in plugin.seen] == [200, 404]
-    assert [record.message.partition(" ")[0] for record in caplog.records if record.levelno >= logging.ERROR] == [
-        "trace"
-    ]
+    endings = answered.Endings((lambda _, status, *__: told.append(status),))
+    request = SimpleNamespace(trace_id="7")
+    endings.traced("first", request, 200)
+    endings.answered(request, 200, 5, 0.0)
+    endings.traced("second", request, None)
+    await asyncio.sleep(0)
+    assert told == [("first", 200), ("second", None), 200]
+    assert [record.message for record in caplog.records if record.levelno >= logging.ERROR] == ["trace 7 is lost"]
 
 
-def with_root(add):
-    def adding(endings, request, status, sent, began):
-        request.root = object()
-        add(endings, request, status, sent, began)
+async def test_what_ended_last_is_told_before_plugins_stop(start_kernel, monkeypatch):
+    order = []
 
-    return adding
+    class Last(Watcher):
+        name = "last"
+
+        @hookimpl
+        async def on_stopping(self):
+            order.append("stopping")
+
+    monkeypatch.setattr(answered.Endings, "tell", lambda self: order.append("told"))
+    running = await start_kernel([Last])
+    await running.stop()
+    assert order == ["told", "stopping"]
+
+
+class Listener(Plugin):
+    name = "listener"
+
+    def __init__(self, settings: Any = None) -> None:
+        super().__init__(settings)
+        self.traces: list[tuple[Any, ...]] = []
+
+    def samples(self, app, trace_id):
+        return True
+
+    def finished(self, app, spans):
+        root = spans[0]
+        self.traces.append((root.metadata.get("status_code"), root.status, root.duration_ms is not None))
+
+    @hookimpl
+    def register_span_sinks(self):
+        return [self]
+
+    @hookimpl
+    async def on_request(self, request):
+        return await drip(request) if "x-drip" in request.headers else None
+
+
+@pytest.mark.parametrize("lane", DOORS)
+async def test_a_trace_is_told_once_its_answer_is_decided_and_waits_for_no_stream(start_kernel, lane):
+    running = await start_kernel([Listener])
+    await running.client.app("shop")
+    plugin = running.kernel.parts.plugins.find("listener")
+    await asyncio.sleep(0)
+    plugin.traces.clear()
+    seen = []
+
+    class Slow(list[Any]):
+        def append(self, message: Any) -> None:
+            seen.append(list(plugin.traces))
+
+    app = create_app(running.kernel, lane=lane)
+    await ask(app, "GET", "/api/shop/book", headers=[(b"x-drip", b"1")], sent=Slow())
+    assert seen[-1] == plugin.traces == [(200, "ok", True)]
+
+
+@pytest.mark.parametrize("lane", DOORS)
+async def test_the_trace_of_a_client_that_goes_away_is_told_once_and_whole(start_kernel, lane):
+    running = await start_kernel([Listener])
+    await running.client.app("shop")
+    plugin = running.kernel.parts.plugins.find("listener")
+    await asyncio.sleep(0)
+    plugin.traces.clear()
+    app = create_app(running.kernel, lane=lane)
+    await ask(app, "POST", "/api/shop/book", body=b'{"title"', whole=False)
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert plugin.traces == [(None, "error", True)]
 
 
 async def test_the_routes_of_a_host_are_none_of_the_kernels_requests(watched):

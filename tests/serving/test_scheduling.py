@@ -40,7 +40,8 @@ def test_a_policy_that_was_chosen_stays(given, then):
     assert int(done.stdout) == getattr(os, f"SCHED_{then}")
 
 
-def test_a_sandbox_that_forbids_it_keeps_no_server_from_serving(monkeypatch):
+@pytest.mark.parametrize("call", ["sched_getscheduler", "sched_setscheduler"])
+def test_a_sandbox_that_forbids_it_keeps_no_server_from_serving(monkeypatch, call):
     asked = []
 
     def forbidden(*arguments):
@@ -48,6 +49,6 @@ def test_a_sandbox_that_forbids_it_keeps_no_server_from_serving(monkeypatch):
         raise PermissionError
 
     monkeypatch.setattr(os, "sched_getscheduler", lambda pid: os.SCHED_OTHER)
-    monkeypatch.setattr(os, "sched_setscheduler", forbidden)
+    monkeypatch.setattr(os, call, forbidden)
     work_in_batches()
     assert len(asked) == 1

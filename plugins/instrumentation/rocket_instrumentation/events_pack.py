@@ -91,9 +91,10 @@ def _trace(spans: Spans, trace: Trace, instant: int, shapes: dict[str, int]) -> 
 
 def unpack(line: bytes | str) -> list[SpanRow]:
     """Wire values in the order of `SPAN_COLUMNS`, for each span. Raises for what are no packed traces."""
-    form, shapes, instants, traces = _decode(line)
+    form, *rest = _decode(line)
     if form != _FORM:
-        raise ValueError(f"a journal of form {form!r}")
+        raise ValueError("a line of the journal by another version")
+    shapes, instants, traces = rest
     return [row for trace in traces for row in _rows(shapes, instants, *trace)]
 
 

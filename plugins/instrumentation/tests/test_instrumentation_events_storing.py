@@ -290,13 +290,19 @@ def made_spans(action="odd", metadata=None):
     return keeper.spans
 
 
+@pytest.mark.parametrize("line", [b"[[],[],[]]", b"[1,[],[],[]]", b"[3,[],[],[],[]]"])
+def test_a_line_of_another_version_is_refused(line):
+    with pytest.raises(ValueError, match="another version"):
+        unpack(line)
+
+
 def test_what_is_packed_comes_out_as_the_span_tells_it():
     spans = made_spans(metadata={"a": [1, {"b": None}]})
     for one, row in zip(spans, unpack(pack([spans])), strict=True):
         told = dict(zip(SPAN_COLUMNS, row, strict=True))
         assert (told["id"], told["span_id"], told["parent_span_id"]) == (one.span_id, one.span_id, one.parent_span_id)
         assert (told["trace_id"], told["created_at"], told["action"]) == (TRACE, one.started_at, one.action)
-        assert told["duration_ms"] == round(one.duration_ms, 3)
+        assert told["duration_ms"] == pytest.approx(one.duration_ms, abs=0.0006)
         assert bytes(told["metadata"] or b"{}") == (b'{"a":[1,{"b":null}]}' if one.metadata else b"{}")
 
 
