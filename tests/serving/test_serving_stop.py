@@ -27,10 +27,27 @@ def await_refusal(server) -> None:
     pytest.fail("the server still takes connections")
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
+def await_workers(server, workers: int) -> None:
+    """Until each of them listens: the first answer says nothing about the others."""
+    parent = psutil.Process(server.process.pid)
+    end = time.monotonic() + 30
+    while time.monotonic() < end:
+        children = parent.children() or [parent]
+        if len(children) >= workers and all(map(listens, children)):
+            return
+        time.sleep(0.02)
+    pytest.fail("not all workers listen")
+
+
+def listens(process: psutil.Process) -> bool:
+    return any(each.status == psutil.CONN_LISTEN for each in process.net_connections("tcp"))
+
+
+@pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
 def test_request_under_way_is_answered_while_new_ones_are_refused(serve, server_name, workers, sent):
-    server = serve("--server", server_name, "--workers", workers)
+    server = serve("--server", server_name, "--workers", str(workers))
+    await_workers(server, workers)
     with server.connect() as under_way, server.connect() as idle:
         under_way.sendall(HEAD + BODY[:5])
         idle.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
