@@ -43,8 +43,7 @@ class Kernel:
     authenticate: tuple[Participant, ...]
     on_request: tuple[Participant, ...]
     on_response: tuple[Callable[[Any, Any], Any], ...]
-    endings: Endings | None
-    """None when nobody wants to know how requests end."""
+    endings: Endings
     metrics: Metrics
     jobs: JobRunner
     watch: Watch
@@ -90,8 +89,7 @@ class Kernel:
     async def stop(self) -> None:
         """Let running jobs end, then close everything."""
         await self.jobs.stop()
-        if self.endings is not None:
-            self.endings.tell()
+        self.endings.tell()
         await self.parts.plugins.tell("on_stopping", kernel=self)
         await self.apps.stop()
         self.watch.stop()
@@ -142,7 +140,7 @@ def _assembled(
         authenticate=_participants(loaded, "authenticate", "request"),
         on_request=_participants(loaded, "on_request", "request"),
         on_response=_participants(loaded, "on_response", "request", "response"),
-        endings=_endings(parts),
+        endings=Endings(tuple(observer for _, observer in loaded.collect("register_answer_observers"))),
         metrics=gather_metrics(kernel_metrics(apps, jobs), loaded, KERNEL),
         shared_dir=shared_dir,
     )
@@ -152,11 +150,6 @@ def _participants(plugins: PluginSet, hook: str, *parameters: str) -> tuple[Call
     return tuple(
         item.participant(*parameters, time=plugins.times.of(f"{item.plugin}:{hook}")) for item in plugins.of(hook)
     )
-
-
-def _endings(parts: Parts) -> Endings | None:
-    observers = tuple(observer for _, observer in parts.plugins.collect("register_answer_observers"))
-    return Endings(observers) if observers or parts.tracer is not None else None
 
 
 def _jobs(plugins: PluginSet) -> dict[str, Job]:

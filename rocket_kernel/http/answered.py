@@ -77,7 +77,7 @@ class Endings:
         for root, request, status in traced:
             try:
                 end_trace(root, request, status)
-            except Exception:
+            except (Exception, *STRAY):
                 # One that cannot be told must not keep the others from it.
                 logger.exception("trace %s is lost", request.trace_id)
         for observe in self.observers:

@@ -33,8 +33,7 @@ async def dispatch(request: Request, raw_path: str) -> Response:
     """Never raises but for cancellation: what goes wrong becomes an error body."""
     tracer = request.kernel.parts.tracer
     root = None if tracer is None else begin_trace(tracer, request, raw_path)
-    endings = request.kernel.endings
-    if root is None or endings is None:
+    if root is None:
         return await _dispatch(request, raw_path)
     status: int | None = None
     try:
@@ -42,7 +41,7 @@ async def dispatch(request: Request, raw_path: str) -> Response:
             response = await _dispatch(request, raw_path)
             status = response.status
     finally:
-        endings.traced(root, request, status)
+        request.kernel.endings.traced(root, request, status)
     return response
 
 

@@ -46,14 +46,14 @@ class LaneConnection(ASGIHTTPConnection):
                 await _let_go(receive)
             return
         kernel = self.app.kernel
-        endings = kernel.endings
-        began = 0.0 if endings is None else perf_counter()
+        observers = kernel.endings.observers
+        began = perf_counter() if observers else 0.0
         request = make_request(kernel, self.scope, _body(receive))
         status, sent = CLIENT_GONE, 0
         try:
             response = await dispatch(request, path)
             body = response.body
-            if endings is None:
+            if not observers:
                 await _send(send, response)
             elif isinstance(body, bytes):
                 await _send(send, response)
@@ -67,12 +67,12 @@ class LaneConnection(ASGIHTTPConnection):
         except ClientGoneError:
             pass
         finally:
-            if endings is not None:
-                endings.answered(request, status, sent, began)
+            if observers:
+                kernel.endings.answered(request, status, sent, began)
 
     async def _through_quart(self, receive: Any, send: Any) -> None:
         endings = self.app.kernel.endings
-        if endings is None:
+        if not endings.observers:
             await super().__call__(receive, send)
             return
         began, counting = perf_counter(), CountingSend(send)

@@ -256,13 +256,27 @@ class Listener(Plugin):
         return await drip(request) if "x-drip" in request.headers else None
 
 
-@pytest.mark.parametrize("lane", DOORS)
-async def test_a_trace_is_told_once_its_answer_is_decided_and_waits_for_no_stream(start_kernel, lane):
+@pytest.fixture
+async def listened(start_kernel):
     running = await start_kernel([Listener])
     await running.client.app("shop")
     plugin = running.kernel.parts.plugins.find("listener")
     await asyncio.sleep(0)
     plugin.traces.clear()
+    return running, plugin
+
+
+async def test_who_only_listens_to_traces_has_nothing_counted(listened, monkeypatch):
+    running, plugin = listened
+    monkeypatch.setattr(CountingSend, "__init__", None)
+    for lane in DOORS:
+        assert (await ask(create_app(running.kernel, lane=lane), "GET", "/api/shop/book"))[0]["status"] == 404
+    assert plugin.traces == [(404, "error", True)] * 2
+
+
+@pytest.mark.parametrize("lane", DOORS)
+async def test_a_trace_is_told_once_its_answer_is_decided_and_waits_for_no_stream(listened, lane):
+    running, plugin = listened
     seen = []
 
     class Slow(list[Any]):
@@ -275,12 +289,8 @@ async def test_a_trace_is_told_once_its_answer_is_decided_and_waits_for_no_strea
 
 
 @pytest.mark.parametrize("lane", DOORS)
-async def test_the_trace_of_a_client_that_goes_away_is_told_once_and_whole(start_kernel, lane):
-    running = await start_kernel([Listener])
-    await running.client.app("shop")
-    plugin = running.kernel.parts.plugins.find("listener")
-    await asyncio.sleep(0)
-    plugin.traces.clear()
+async def test_the_trace_of_a_client_that_goes_away_is_told_once_and_whole(listened, lane):
+    running, plugin = listened
     app = create_app(running.kernel, lane=lane)
     await ask(app, "POST", "/api/shop/book", body=b'{"title"', whole=False)
     for _ in range(5):
@@ -303,7 +313,7 @@ async def test_the_routes_of_a_host_are_none_of_the_kernels_requests(watched):
 async def test_without_observers_nothing_is_put_between(start_kernel, lane, monkeypatch):
     monkeypatch.setattr(CountingSend, "__init__", None)
     running = await start_kernel()
-    assert running.kernel.endings is None
+    assert running.kernel.endings.observers == ()
     app = create_app(running.kernel, lane=lane)
     assert (await ask(app, "GET", "/api/nowhere/book"))[0]["status"] == 404
     assert (await ask(app, "GET", "/health"))[0]["status"] == 200
