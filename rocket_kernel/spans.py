@@ -9,10 +9,12 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from time import perf_counter_ns
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, Self, TypeAlias, overload
+
+from msgspec import Struct, field
 
 from rocket_kernel.clock import timestamp_text
-from rocket_kernel.trace_ids import next_number, span_id_prefix
+from rocket_kernel.trace_ids import next_numbers, span_id_prefix
 
 if TYPE_CHECKING:
     from rocket_kernel.apps.context import AppContext
@@ -25,91 +27,31 @@ _VERBS = {verb: f"sql.{verb.lower()}" for verb in ("SELECT", "INSERT", "UPDATE",
 open_spans: ContextVar[Span | None] = ContextVar("rocket open span", default=None)
 
 
-class Trace:
-    """What the spans of one request or job share."""
+class Span(Struct, eq=False):
+    """One thing that was done, and the block in which it is done: `with span(…)`. A class in C, as every request makes some."""
 
-    __slots__ = ("app", "began", "clock_base", "closed", "left_out", "route", "sinks", "spans", "trace_id", "user_id")
+    source: str
+    component: str
+    action: str
+    entity: str | None = None
+    record_id: str | None = None
+    parent: Span | None = None
+    """None for the root."""
+    trace: Trace = None  # type: ignore[assignment]  # which answers with itself, see there
+    place: int = 0
+    """In the order in which the spans of a trace begin: the root has 0."""
+    status: str = "ok"
+    ended: int | None = None
+    """As `began`; None until it has."""
+    noted_metadata: dict[str, Any] | None = None
+    """As `metadata`; None while nothing has been added to it."""
+    began: int = field(default_factory=perf_counter_ns)
+    """A reading of that clock, as are those of `Statement`."""
 
-    def __init__(self, trace_id: str, sinks: tuple[SpanSink, ...], clock_base: datetime, began: int) -> None:
-        self.trace_id = trace_id
-        """UUID text."""
-        self.sinks = sinks
-        self.spans: list[Span | Statement] = []
-        """As far as they have begun; empty once they have been told of, so that what a listener lets go of is gone at once."""
-        self.left_out = 0
-        """How many spans were not kept, see `MAX_SPANS`."""
-        self.closed = False
-        """Its root has ended: what a task that outlives it does is no part of it."""
-        self.app: AppContext | None = None
-        self.user_id: str | None = None
-        """Of the caller, once it is known."""
-        self.route: str | None = None
-        """The pattern of the route that answers, such as `/api/:app/:entity`; None for jobs and unknown paths."""
-        self.clock_base = clock_base
-        """When it began."""
-        self.began = began
-        """The reading of `perf_counter_ns` at that time."""
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.action}>"
 
-    @property
-    def id_prefix(self) -> str:
-        """What the ids of all its spans begin with; their numbers follow, in twelve hexadecimal digits."""
-        return span_id_prefix(self.clock_base)
-
-
-class Span:
-    """One thing that was done, and the block in which it is done: `with span(…)`."""
-
-    __slots__ = (
-        "_outer",
-        "_parent_id",
-        "action",
-        "began",
-        "component",
-        "ended",
-        "entity",
-        "noted_metadata",
-        "number",
-        "parent",
-        "record_id",
-        "source",
-        "status",
-        "trace",
-    )
-    _outer: Span | None
-    _parent_id: str | None
-
-    def __init__(
-        self,
-        trace: Trace,
-        parent: Span | None,
-        source: str,
-        component: str,
-        action: str,
-        entity: str | None = None,
-        record_id: str | None = None,
-    ) -> None:
-        self.trace = trace
-        self.parent = parent
-        """None for the root."""
-        self.source = source
-        self.component = component
-        self.action = action
-        self.entity = entity
-        self.record_id = record_id
-        self.status = "ok"
-        self.ended: int | None = None
-        """As `began`; None until it has."""
-        self.noted_metadata: dict[str, Any] | None = None
-        """As `metadata`; None while nothing has been added to it."""
-        self.number = next_number()
-        """In one process these grow in the order in which spans begin."""
-        self.began = perf_counter_ns()
-        """A reading of that clock, as are those of `Statement`."""
-
-    def __enter__(self) -> Span:
-        if self.parent is None:
-            # Work that is a trace of its own may run inside of another one.
-            self._outer = open_spans.get()
+    def __enter__(self) -> Self:
         open_spans.set(self)
         return self
 
@@ -117,12 +59,8 @@ class Span:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.ended = perf_counter_ns()
-        parent = self.parent
-        if parent is None:
-            self.trace.closed = True
-            parent = self._outer
         # Not by a token, which another context would refuse: blocks of generators end where they please.
-        open_spans.set(parent)
+        open_spans.set(self.parent)
         if error is not None:
             self.fail(error)
 
@@ -138,13 +76,12 @@ class Span:
     @property
     def span_id(self) -> str:
         """UUID text."""
-        return f"{self.trace.id_prefix}{self.number:012x}"
+        trace = self.trace
+        return f"{trace.id_prefix}{trace.first_number + self.place:012x}"
 
     @property
     def parent_span_id(self) -> str | None:
-        if self.parent is not None:
-            return self.parent.span_id
-        return getattr(self, "_parent_id", None)
+        return None if self.parent is None else self.parent.span_id
 
     @property
     def user_id(self) -> str | None:
@@ -174,8 +111,57 @@ class Span:
         return self.noted_metadata
 
 
-Statement: TypeAlias = tuple[int, Span, str, int, int, int | None]
-"""Of a database: the span's number, its parent, the SQL, readings of `perf_counter_ns` at its beginning and end, and its rows.
+class Trace(Span, eq=False, kw_only=True):
+    """The root of a request or a job, and what all its spans share."""
+
+    trace_id: str
+    """UUID text."""
+    sinks: tuple[SpanSink, ...]
+    clock_base: datetime
+    """When it began."""
+    parent_span_id: str | None = None
+    """Of what caused it, in another part of the same trace."""
+    spans: list[Span | Statement] = field(default_factory=list)
+    """As far as they have begun; empty once they have been told of, so that what a listener lets go of is gone at once."""
+    left_out: int = 0
+    """How many spans were not kept, see `MAX_SPANS`."""
+    app: AppContext | None = None
+    user_id: str | None = None
+    """Of the caller, once it is known."""
+    route: str | None = None
+    """The pattern of the route that answers, such as `/api/:app/:entity`; None for jobs and unknown paths."""
+    outside: Span | None = None
+    """What was open when its block began: work that is a trace of its own may run inside of another one."""
+    first_number: int = field(default_factory=next_numbers)
+
+    if not TYPE_CHECKING:  # who see the attribute of Span
+
+        @property
+        def trace(self) -> Trace:
+            # To hold itself would be a cycle, for the garbage collector to find.
+            return self
+
+    @property
+    def id_prefix(self) -> str:
+        """What the ids of all its spans begin with; their numbers follow, in twelve hexadecimal digits."""
+        return span_id_prefix(self.clock_base)
+
+    def __enter__(self) -> Self:
+        self.outside = open_spans.get()
+        open_spans.set(self)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.ended = perf_counter_ns()
+        open_spans.set(self.outside)
+        if error is not None:
+            self.fail(error)
+
+
+Statement: TypeAlias = tuple[int, str, int, int, int | None]
+"""Of a database: the place of the span's parent, the SQL, readings of `perf_counter_ns` at its beginning and end, and its rows.
 Nobody opens such a span, so it is made one only for a listener who looks at it."""
 
 
@@ -184,7 +170,7 @@ class Spans(Sequence[Span]):
 
     __slots__ = ("_made", "noted", "root")
 
-    def __init__(self, root: Span, noted: Sequence[Span | Statement]) -> None:
+    def __init__(self, root: Trace, noted: Sequence[Span | Statement]) -> None:
         self.root = root
         self.noted = noted
         """The same as it was noted, for a listener that keeps every span: a `Statement` only becomes a span when it is
@@ -206,25 +192,31 @@ class Spans(Sequence[Span]):
 
     def _spans(self) -> list[Span]:
         if self._made is None:
-            self._made = [one if isinstance(one, Span) else _made(one) for one in self.noted]
+            self._made = []
+            for one in self.noted:
+                self._made.append(one if isinstance(one, Span) else _made(self._made, one))
         return self._made
 
 
-def _made(statement: Statement) -> Span:
-    number, parent, sql, began, ended, rows = statement
-    made = statement_span(parent, sql, began, ended)
-    made.number = number
+def _made(before: Sequence[Span], statement: Statement) -> Span:
+    parent, sql, began, ended, rows = statement
+    made = statement_span(before[parent], len(before), sql, began, ended)
     if rows is not None:
         made.metadata["rows"] = rows
     return made
 
 
-def statement_span(parent: Span, sql: str, began: int, ended: int) -> Span:
-    """With an id of its own."""
-    made = Span(parent.trace, parent, *_OF_STATEMENTS, statement_action(sql))
-    made.began, made.ended = began, ended
-    made.metadata["fingerprint"] = fingerprint(sql)
-    return made
+def statement_span(parent: Span, place: int, sql: str, began: int, ended: int) -> Span:
+    return Span(
+        *_OF_STATEMENTS,
+        statement_action(sql),
+        parent=parent,
+        trace=parent.trace,
+        place=place,
+        ended=ended,
+        noted_metadata={"fingerprint": fingerprint(sql)},
+        began=began,
+    )
 
 
 _LITERAL = re.compile(r"'(?:[^']|'')*'|\$\d+|\?\d*|\b\d+(?:\.\d+)?\b")

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 from datetime import datetime
 from functools import lru_cache
-from itertools import count
+from itertools import chain, repeat
 
+MAX_SPANS = 1000
+"""In one trace. What goes beyond is counted; a request that runs ten thousand statements must not hold them all."""
 _seed = int.from_bytes(os.urandom(9))
-next_number = count(_seed & 0x3FFF_FFFF_FFFF).__next__
-"""The last twelve digits of span ids: unique in this process for as long as it lives."""
+next_numbers = chain.from_iterable(repeat(range(_seed & 0x3FFF_FFFF_FFFF, 1 << 48, MAX_SPANS)[:-1])).__next__
+"""The first of the numbers of a trace's spans, the last twelve digits of their ids. They are unique in this process; after
+2 * 10^11 traces they begin anew, when the time that stands before them is another."""
 _process = f"7{_seed >> 48 & 0xFFF:03x}-{'89ab'[_seed >> 70]}{_seed >> 60 & 0x3FF | 0x400:03x}-"
 
 

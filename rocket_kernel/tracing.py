@@ -16,15 +16,12 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 from rocket_kernel.clock import Clock
 from rocket_kernel.spans import Span, Spans, Trace, open_spans, statement_span
 from rocket_kernel.stray import STRAY
-from rocket_kernel.trace_ids import new_trace_id, next_number, w3c_span_id
+from rocket_kernel.trace_ids import MAX_SPANS, new_trace_id, w3c_span_id
 
 if TYPE_CHECKING:
     from rocket_kernel.apps.context import AppContext
 
 logger = logging.getLogger(__name__)
-
-MAX_SPANS = 1000
-"""In one trace. What goes beyond is counted; a request that runs ten thousand statements must not hold them all."""
 
 
 class SpanSink(Protocol):
@@ -69,13 +66,15 @@ def span(
     if parent is None:
         return _NOTHING
     trace = parent.trace
-    if trace.closed:
+    if trace.ended is not None:
         return _NOTHING
-    if len(trace.spans) >= MAX_SPANS:
+    spans = trace.spans
+    place = len(spans)
+    if place >= MAX_SPANS:
         trace.left_out += 1
         return _NOTHING
-    made = Span(trace, parent, source, component, action, entity, record_id)
-    trace.spans.append(made)
+    made = Span(source, component, action, entity, record_id, parent, trace, place)
+    spans.append(made)
     return made
 
 
@@ -97,7 +96,7 @@ def note_record(entity: str, key: object = None) -> None:
 def current_span() -> Span | None:
     """The open span; None outside of a trace that is listened to."""
     found = open_spans.get()
-    return None if found is None or found.trace.closed else found
+    return None if found is None or found.trace.ended is not None else found
 
 
 def current_trace() -> Trace | None:
@@ -118,23 +117,26 @@ def note_statement(sql: str, began: int, rows: int | None, error: BaseException 
     """A statement of the database that began at a reading of `perf_counter_ns`. For the store, which has asked for the
     open span before."""
     parent = open_spans.get()
-    if parent is None or parent.trace.closed:
+    if parent is None:
         return
     trace = parent.trace
-    if len(trace.spans) >= MAX_SPANS:
+    if trace.ended is not None:
+        return
+    spans = trace.spans
+    place = len(spans)
+    if place >= MAX_SPANS:
         trace.left_out += 1
         return
     if error is None:
-        trace.spans.append((next_number(), parent, sql, began, perf_counter_ns(), rows))
+        spans.append((parent.place, sql, began, perf_counter_ns(), rows))
         return
-    made = statement_span(parent, sql, began, perf_counter_ns())
+    made = statement_span(parent, place, sql, began, perf_counter_ns())
     made.fail(error)
-    trace.spans.append(made)
+    spans.append(made)
 
 
-def open_span() -> Span | None:
-    """Whether there is anything to note for: the one question of places that are passed very often."""
-    return open_spans.get()
+open_span = open_spans.get
+"""Whether there is anything to note for: the one question of places that are passed very often."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -155,8 +157,8 @@ class Tracer:
         parent_span_id: str | None = None,
         entity: str | None = None,
         record_id: str | None = None,
-    ) -> Span | None:
-        """The root of a trace, to be entered as a block and given to `tell_sinks` after it. None when nobody wants it."""
+    ) -> Trace | None:
+        """To be entered as a block and given to `tell_sinks` after it. None when nobody wants it."""
         wanting = self.sinks
         for sink in wanting:
             try:
@@ -169,20 +171,26 @@ class Tracer:
                 wanting = tuple([other for other in wanting if other is not sink])
         if not wanting:
             return None
-        trace = Trace(trace_id, wanting, self.clock.now(), perf_counter_ns())
-        root = Span(trace, None, source, component, action, entity, record_id)
-        root.began = trace.began
-        root._parent_id = parent_span_id
-        trace.spans.append(root)
-        return root
+        trace = Trace(
+            source,
+            component,
+            action,
+            entity,
+            record_id,
+            trace_id=trace_id,
+            sinks=wanting,
+            clock_base=self.clock.now(),
+            parent_span_id=parent_span_id,
+        )
+        trace.spans.append(trace)
+        return trace
 
 
-def tell_sinks(root: Span) -> None:
-    """Tell the listeners of a trace whose root has ended. What they raise is logged."""
-    trace = root.trace
-    spans, trace.spans = Spans(root, trace.spans), []
+def tell_sinks(trace: Trace) -> None:
+    """Tell the listeners of a trace that has ended. What they raise is logged."""
+    spans, trace.spans = Spans(trace, trace.spans), []
     if trace.left_out:
-        root.metadata["spans_left_out"] = trace.left_out
+        trace.metadata["spans_left_out"] = trace.left_out
     for sink in trace.sinks:
         try:
             sink.finished(trace.app, spans)
@@ -193,14 +201,13 @@ def tell_sinks(root: Span) -> None:
 class _Work:
     """A trace of its own around work that no request waits for."""
 
-    __slots__ = ("_app", "_root")
+    __slots__ = ("_root",)
 
-    def __init__(self, app: AppContext, root: Span) -> None:
-        self._app = app
+    def __init__(self, app: AppContext, root: Trace) -> None:
+        root.app = app
         self._root = root
 
     def __enter__(self) -> Span:
-        self._root.trace.app = self._app
         return self._root.__enter__()
 
     def __exit__(

@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from rocket_kernel.errors import PluginError
 from rocket_kernel.metadata.entity import Entity
+from rocket_kernel.metadata.masking import is_sensitive
 from rocket_kernel.metadata.model import Model
 from rocket_kernel.metadata.registry import CompiledEntity, Registry
 from rocket_kernel.metadata.visibility import MetadataPolicy
@@ -55,7 +56,12 @@ def _compiled(revision: int, model: Model, dialect: Dialect, plugins: PluginSet,
         MappingProxyType(_with_external_reach(compiled, model)),
         listeners=listeners,
         metadata_policies=_metadata_policies(model, plugins),
+        secret_slugs=frozenset(entity.name for entity in model.entities.values() if _goes_by_a_secret(entity)),
     )
+
+
+def _goes_by_a_secret(entity: Entity) -> bool:
+    return entity.slug is not None and is_sensitive(entity, entity.slug.field)
 
 
 def _pipeline(entity: Entity, model: Model, plugins: PluginSet, participants: list[Step]) -> Pipeline:

@@ -19,10 +19,9 @@ from rocket_kernel.metadata.registry import Registry
 from rocket_kernel.parts import Parts
 from rocket_kernel.secret import Secret
 from rocket_kernel.store.dialects.base import Dialect
-from rocket_kernel.store.noted import NotedSession, noted
+from rocket_kernel.store.noted import noted
 from rocket_kernel.store.protocol import Check, Session, Stale, Store, Transaction
 from rocket_kernel.store.table_rows import Increment, TableRows
-from rocket_kernel.tracing import open_span
 from rocket_kernel.write.context import Write
 from rocket_kernel.write.evaluate import rehearse
 from rocket_kernel.write.order import WriteOrder
@@ -78,7 +77,7 @@ class AppContext:
         async with self.store.read() as session:
             registry = await self._current(session)
             _require_known(caller, registry)
-            yield (session if open_span() is None else NotedSession(session)), registry
+            yield noted(session), registry
 
     async def read(self, work: Callable[[Session, Registry], Coroutine[Any, Any, T]], caller: Actor | None = None) -> T:
         """The result of `work`, a read that awaits nothing but its session and may be run more than once.
@@ -121,7 +120,7 @@ class AppContext:
         async with self.store.write() as tx:
             registry = await self._current(tx)
             _require_known(caller, registry)
-            yield (tx if open_span() is None else NotedSession(tx)), registry
+            yield noted(tx), registry
 
     @asynccontextmanager
     async def writing_aside(self) -> AsyncIterator[Transaction]:
@@ -168,7 +167,7 @@ class AppContext:
         force together. When the block raises, nothing has changed.
         """
         async with self.store.schema_change() as opened:
-            tx = opened if open_span() is None else NotedSession(opened)
+            tx = noted(opened)
             current = await self._current(tx)
             now = timestamp_text(self.parts.clock.now())
             catalog = Catalog(tx, self.parts.kinds, current.model, now)
@@ -242,6 +241,4 @@ def _require_known(caller: Actor | None, registry: Registry) -> None:
 def _bound(
     work: Callable[[Session, Registry], Coroutine[Any, Any, T]], registry: Registry
 ) -> Callable[[Session], Coroutine[Any, Any, T]]:
-    if open_span() is None:
-        return lambda session: work(session, registry)
-    return lambda session: work(noted(session), registry)
+    return lambda session: work(session, registry)

@@ -17,7 +17,7 @@ from rocket_kernel.stray import STRAY
 
 if TYPE_CHECKING:
     from rocket_kernel.http.messages import Request
-    from rocket_kernel.spans import Span
+    from rocket_kernel.spans import Trace
 
 logger = logging.getLogger(__name__)
 
@@ -54,15 +54,15 @@ class Endings:
     def __init__(self, observers: tuple[AnswerObserver, ...]) -> None:
         self.observers = observers
         self._answered: list[tuple[Request, int, int, float]] = []
-        self._traced: list[tuple[Span, Request, int | None]] = []
+        self._traced: list[tuple[Trace, Request, int | None]] = []
         # Of its own: what is told belongs to no request.
         self._context = Context()
 
-    def traced(self, root: Span, request: Request, status: int | None) -> None:
-        """The root of a request's trace has ended; `status` is that of the answer, if there is one."""
+    def traced(self, trace: Trace, request: Request, status: int | None) -> None:
+        """The trace of a request has ended; `status` is that of the answer, if there is one."""
         if not (self._traced or self._answered):
             get_running_loop().call_soon(self.tell, context=self._context)
-        self._traced.append((root, request, status))
+        self._traced.append((trace, request, status))
 
     def answered(self, request: Request, status: int, sent: int, began: float) -> None:
         """All of an answer has been handed to the server. `began` is of `perf_counter`."""
@@ -74,9 +74,9 @@ class Endings:
         """What has ended and was not told yet. What observers and listeners raise goes to the log."""
         traced, self._traced = self._traced, []
         answered, self._answered = self._answered, []
-        for root, request, status in traced:
+        for trace, request, status in traced:
             try:
-                end_trace(root, request, status)
+                end_trace(trace, request, status)
             except (Exception, *STRAY):
                 # One that cannot be told must not keep the others from it.
                 logger.exception("trace %s is lost", request.trace_id)

@@ -45,7 +45,8 @@ class Request:
     """The unread body, for routes that read it themselves."""
     stream_begun: bool = False
     """Whether somebody has begun to read it."""
-    _app: AppContext | None = None
+    app_found: AppContext | None = None
+    """The app of the path, once it is open."""
     actor: Actor = NOBODY
     confirms_caller: bool = False
     """Whether the handler finds out by itself that an actor with `known_at` is known no longer: then `authenticate` may
@@ -65,18 +66,18 @@ class Request:
     @property
     def in_app(self) -> bool:
         """Whether the route is one under `/api/:app`."""
-        return self._app is not None
+        return self.app_found is not None
 
     @property
     def app(self) -> AppContext:
         """The app of the path. Only on routes under `/api/:app`."""
-        if self._app is None:
+        if self.app_found is None:
             raise RuntimeError("this route belongs to no app")
-        return self._app
+        return self.app_found
 
     @app.setter
     def app(self, app: AppContext) -> None:
-        self._app = app
+        self.app_found = app
 
     @property
     def parameters(self) -> Mapping[str, str]:

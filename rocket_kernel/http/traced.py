@@ -1,4 +1,4 @@
-"""The trace of a request: its root, and what the root says of the answer."""
+"""The trace of a request, and what it says of the answer."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from rocket_kernel.http.messages import Request
 from rocket_kernel.metadata.masking import MASK
-from rocket_kernel.spans import Span
+from rocket_kernel.spans import Trace
 from rocket_kernel.tracing import Tracer, tell_sinks
 
 if TYPE_CHECKING:
@@ -17,38 +17,41 @@ LONGEST_PATH = 500
 """In characters; what a path of an event has beyond is cut off."""
 
 
-def begin_trace(tracer: Tracer, request: Request, raw_path: str) -> Span | None:
-    """The root, to be entered; None when nobody wants the trace of this request."""
+def begin_trace(tracer: Tracer, request: Request, raw_path: str) -> Trace | None:
+    """To be entered; None when nobody wants the trace of this request."""
     # The app that the path names, whether or not there is one.
-    app = raw_path[5:].partition("/")[0] if raw_path.startswith("/api/") else ""
+    app = raw_path.split("/", 3)[2] if raw_path.startswith("/api/") else ""
     return tracer.begin(None if app == _PLATFORM else app or None, request.trace_id, "http", "handler", "request.start")
 
 
-def end_trace(root: Span, request: Request, status: int | None) -> None:
+def end_trace(trace: Trace, request: Request, status: int | None) -> None:
     """Without a status the client went away before there was one. The query string is never kept."""
-    trace, route, metadata = root.trace, request.route, root.metadata
-    trace.app = app = request.app if request.in_app else None
+    app, route = request.app_found, request.route
+    trace.app = app
     trace.user_id = request.actor.id
-    trace.route = None if route is None else route.path
-    metadata["method"] = "HEAD" if request.head else request.method
-    metadata["path"] = _shown_path(request, app)
-    if status is not None:
-        metadata["status_code"] = status
+    if route is not None:
+        trace.route = route.path
+    answer = {
+        "method": "HEAD" if request.head else request.method,
+        "path": request.path[:LONGEST_PATH],
+        "status_code": status,
+    }
+    if app is not None and app.registry.secret_slugs:
+        answer["path"] = _shown_path(request, app)
+    if status is None:
+        del answer["status_code"]
     if status is None or status >= 400:
-        root.status = "error"
-    tell_sinks(root)
+        trace.status = "error"
+    if trace.noted_metadata is None:
+        trace.noted_metadata = answer
+    else:
+        trace.noted_metadata.update(answer)
+    tell_sinks(trace)
 
 
-def _shown_path(request: Request, app: AppContext | None) -> str:
+def _shown_path(request: Request, app: AppContext) -> str:
     """A record may be named by a slug, and that may be a field whose values are not for events."""
-    path = request.path[:LONGEST_PATH]
     params = request.params
-    if app is None or "id" not in params or "entity" not in params:
-        return path
-    compiled = app.registry.compiled.get(params["entity"])
-    if compiled is None:
-        return path
-    slug = compiled.entity.slug
-    if slug is None or not compiled.entity.fields[slug.field].sensitive:
-        return path
-    return f"/api/{app.name}/{compiled.entity.name}/{MASK}"
+    if "id" in params and params.get("entity") in app.registry.secret_slugs:
+        return f"/api/{app.name}/{params['entity']}/{MASK}"
+    return request.path[:LONGEST_PATH]

@@ -42,6 +42,8 @@ class Registry:
     listeners: tuple[Callable[..., Awaitable[None]], ...] = ()
     """The plugins' implementations of `on_event`, see `emit_event`."""
     metadata_policies: tuple[MetadataPolicy, ...] = ()
+    secret_slugs: frozenset[str] = frozenset()
+    """Entities whose records go by a slug that is a sensitive field."""
     memo: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
     """What was found out about the data at one version of the database; never needed, only faster."""
     pages: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)

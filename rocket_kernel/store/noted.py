@@ -10,7 +10,7 @@ from typing import Any
 from rocket_kernel.errors import RocketError
 from rocket_kernel.store.dialects.base import Dialect
 from rocket_kernel.store.protocol import Row
-from rocket_kernel.tracing import note_statement
+from rocket_kernel.tracing import note_statement, open_span
 
 
 class NotedSession:
@@ -62,6 +62,5 @@ class NotedSession:
 
 
 def noted(session: Any) -> Any:
-    """The session, whose statements show in the open trace. Some can note them without another object between."""
-    by_itself = getattr(session, "noted", None)
-    return NotedSession(session) if by_itself is None else by_itself()
+    """The session, whose statements show in the open trace, if there is one."""
+    return session if open_span() is None else NotedSession(session)

@@ -12,6 +12,7 @@ from rocket_kernel.errors import InternalError, RocketError
 from rocket_kernel.store.close_once import CloseOnce
 from rocket_kernel.store.dialects.base import Dialect
 from rocket_kernel.store.failures import translated
+from rocket_kernel.store.noted import noted
 from rocket_kernel.store.protocol import Check, PoolUse, Row, Session, Stale, Transaction
 
 if TYPE_CHECKING:
@@ -142,7 +143,7 @@ class PostgresStore:
         begin = _READ_ONE if self._pooled else None
         async with self._transaction(begin, commit=False, check=check) as session:
             try:
-                return await work(session)
+                return await work(noted(session))
             except RocketError:
                 # A wrong idea of the metadata may have caused the error before any statement told of it.
                 await session.verify()

@@ -88,7 +88,7 @@ class Store(Protocol):
         ...
 
     async def run(self, work: Callable[[Session], Coroutine[Any, Any, T]], check: Check | None = None) -> T:
-        """The result of a read that awaits nothing but its session.
+        """The result of a read that awaits nothing but its session. What it runs shows in the open trace, if there is one.
 
         `work` may be run again from the start, and on another thread, so it must change nothing outside itself.
         Each of its statements sees one snapshot; that all see the same one is not promised. Raises Stale when `check`

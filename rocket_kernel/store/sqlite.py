@@ -25,6 +25,7 @@ from rocket_kernel.store.close_once import CloseOnce
 from rocket_kernel.store.dialects.sqlite import SqliteDialect
 from rocket_kernel.store.failures import translated
 from rocket_kernel.store.file_lock import hold_file_lock
+from rocket_kernel.store.noted import noted
 from rocket_kernel.store.protocol import Check, PoolUse, Session, Store, Transaction
 from rocket_kernel.store.sqlite_connection import SqliteConnection, connect
 from rocket_kernel.store.sqlite_inline import InlineReader, InlineSession, TooSlow, Work, drive, next_serial, require
@@ -277,7 +278,7 @@ def _read_once(work: Work[T], check: Check | None, connection: sqlite3.Connectio
     connection.execute("BEGIN")
     if check is not None:
         require(check, connection)
-    return drive(work(_Unversioned(connection, SqliteStore.dialect, serial=next_serial())))
+    return drive(work(noted(_Unversioned(connection, SqliteStore.dialect, serial=next_serial()))))
 
 
 class _Unversioned(InlineSession):

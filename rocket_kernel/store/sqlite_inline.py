@@ -18,7 +18,7 @@ from rocket_kernel.store.dialects.base import Dialect
 from rocket_kernel.store.failures import DRIVER_ERRORS, translate, translated
 from rocket_kernel.store.protocol import Check, Row, Session, Stale
 from rocket_kernel.store.sqlite_pace import FIRST_S, Pace
-from rocket_kernel.tracing import note_statement
+from rocket_kernel.tracing import note_statement, open_span
 
 T = TypeVar("T")
 Work = Callable[[Session], Coroutine[Any, Any, T]]
@@ -116,12 +116,7 @@ class _GuardedSession(InlineSession):
         super().__init__(connection, dialect, serial=serial)
         self._pace = pace
         self._version = version
-        self._noting = False
-
-    def noted(self) -> _GuardedSession:
-        """From now on what it fetches shows in the open trace."""
-        self._noting = True
-        return self
+        self._noting = open_span() is not None
 
     async def version(self) -> Hashable | None:
         return self._version

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from rocket_instrumentation.events_minutes import Minutes
 from rocket_instrumentation.events_pack import Packed, pack
 from rocket_kernel import AppContext, Spans
 
-BUFFERS = 20
+BUFFERS = 60
 """How many times `buffer_size` spans wait at most: those of several rounds gather, and others while they are written."""
 _FRESH = 32
 """Traces that are packed together. One by one in the middle of requests it would cost five times as much, and spans that
@@ -22,6 +23,8 @@ class Buffer:
     app: AppContext
     size: int
     """Spans that make a batch."""
+    hurry: Callable[[], object]
+    """Called when it is half full: what waits is to be written now."""
     waiting: deque[Packed] = field(default_factory=deque)
     fresh: list[Spans] = field(default_factory=list)
     """Traces that are not packed yet."""
@@ -53,9 +56,9 @@ class Buffer:
         self.most = self.size * BUFFERS
         self.half_full = self.most // 2
 
-    def add(self, spans: Spans, number: int) -> bool:
-        """`number` of them. False when there is no room for all; then none is kept."""
-        together = self.spans + number
+    def add(self, spans: Spans) -> bool:
+        """False when there is no room for all of them; then none is kept."""
+        together = self.spans + len(spans.noted)
         if together > self.most:
             return False
         self.spans = together
@@ -63,6 +66,8 @@ class Buffer:
         fresh.append(spans)
         if len(fresh) >= _FRESH:
             self.pack()
+        if together >= self.half_full:
+            self.hurry()
         return True
 
     def pack(self) -> None:

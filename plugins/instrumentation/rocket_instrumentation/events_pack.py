@@ -14,9 +14,9 @@ from typing import Any, TypeAlias
 import msgspec
 
 from rocket_instrumentation.events_row import SYSTEM, SpanRow
-from rocket_kernel import Span, Spans, Trace, fingerprint, statement_action, timestamp_text
+from rocket_kernel import Spans, fingerprint, statement_action, timestamp_text
 
-_FORM = 2
+_FORM = 3
 """Of a line. A line of another form, by another version of the plugin, is none."""
 MOST_BYTES = 8192
 """Of the metadata of one span; more is left out, and said to be."""
@@ -32,41 +32,39 @@ def pack(traces: Sequence[Spans]) -> bytes:
     """Whole traces as one line, without line breaks. Raises nothing for any metadata.
 
     What many of them share stands there once: shapes of statements, and for each instant at which some began what their
-    span ids begin with and its timestamp. Numbers of spans count from that of the trace's root.
+    span ids begin with and its timestamp. Spans stand in the order of their numbers, and name their parents by their places in it.
     """
     shapes: dict[str, int] = {}
     instants: dict[datetime, int] = {}
     beginnings: list[tuple[str, str]] = []
     packed: list[tuple[Any, ...]] = []
+    shape_of = shapes.setdefault
     for spans in traces:
-        trace = spans.root.trace
-        instant = instants.get(trace.clock_base)
+        trace = spans.root
+        began, instant = trace.began, instants.get(trace.clock_base)
         if instant is None:
             instant = instants[trace.clock_base] = len(instants)
             beginnings.append((trace.id_prefix, timestamp_text(trace.clock_base)))
-        packed.append(_trace(spans, trace, instant, shapes))
-    line = _FORM, [fingerprint(sql) for sql in shapes], beginnings, packed
-    try:
-        return _encode(line)
-    except (UnicodeEncodeError, TypeError, ValueError, RecursionError):
-        return _encode(_readable(line))
-
-
-def _trace(spans: Spans, trace: Trace, instant: int, shapes: dict[str, int]) -> tuple[Any, ...]:
-    noted, root = spans.noted, spans.root
-    first, began, shape_of = root.number, root.began, shapes.setdefault
-    return (
-        trace.trace_id,
-        trace.user_id,
-        instant,
-        first,
-        root.parent_span_id,
-        [
-            (
-                one.number - first,
-                None if one.parent is None else one.parent.number - first,
+        # Apart from the others, as code that meets objects of one class only runs faster.
+        root = (
+            None,
+            0,
+            trace.ended and trace.ended - began,
+            trace.source,
+            trace.component,
+            trace.action,
+            trace.entity,
+            trace.record_id,
+            trace.status,
+            trace.noted_metadata,
+        )
+        others = [
+            (one[0], one[2] - began, one[3] - one[2], shape_of(one[1], len(shapes)), one[4])
+            if isinstance(one, tuple)
+            else (
+                one.parent and one.parent.place,
                 one.began - began,
-                None if one.ended is None else one.ended - one.began,
+                one.ended and one.ended - one.began,
                 one.source,
                 one.component,
                 one.action,
@@ -75,18 +73,14 @@ def _trace(spans: Spans, trace: Trace, instant: int, shapes: dict[str, int]) -> 
                 one.status,
                 one.noted_metadata,
             )
-            if isinstance(one, Span)
-            else (
-                one[0] - first,
-                one[1].number - first,
-                one[3] - began,
-                one[4] - one[3],
-                shape_of(one[2], len(shapes)),
-                one[5],
-            )
-            for one in noted
-        ],
-    )
+            for one in spans.noted[1:]
+        ]
+        packed.append((trace.trace_id, trace.user_id, instant, trace.first_number, trace.parent_span_id, root, others))
+    line = _FORM, [fingerprint(sql) for sql in shapes], beginnings, packed
+    try:
+        return _encode(line)
+    except (UnicodeEncodeError, TypeError, ValueError, RecursionError):
+        return _encode(_readable(line))
 
 
 def unpack(line: bytes | str) -> list[SpanRow]:
@@ -99,11 +93,19 @@ def unpack(line: bytes | str) -> list[SpanRow]:
 
 
 def _rows(
-    shapes: Any, instants: Any, trace_id: Any, user_id: Any, instant: Any, first: Any, outer: Any, spans: Any
+    shapes: Any,
+    instants: Any,
+    trace_id: Any,
+    user_id: Any,
+    instant: Any,
+    first: Any,
+    outer: Any,
+    root: Any,
+    others: Any,
 ) -> list[SpanRow]:
     prefix, began = instants[instant]
     rows: list[SpanRow] = []
-    for number, parent, after, lasted, *rest in spans:
+    for number, (parent, after, lasted, *rest) in enumerate((root, *others), first):
         if len(rest) == 2:
             shape, returned = rest
             source, component, entity, record_id, status = "sql", "statement", None, None, "ok"
@@ -114,9 +116,9 @@ def _rows(
             metadata = _metadata(found)
         rows.append(
             (
-                f"{prefix}{first + number:012x}",
+                f"{prefix}{number:012x}",
                 trace_id,
-                f"{prefix}{first + number:012x}",
+                f"{prefix}{number:012x}",
                 outer if parent is None else f"{prefix}{first + parent:012x}",
                 SYSTEM,
                 source,

@@ -37,7 +37,7 @@ MOST_JOURNALLED = 1_000_000
 """Spans. Beyond them the journal is worked off while requests go on, which then have to share the time."""
 BUSY_ROUNDS = 4
 """So many times `flush_interval_ms` spans may wait while more than a batch comes each time."""
-_MOST_JOURNALLED, _MOST_STORED = 5000, 500
+_MOST_JOURNALLED, _MOST_STORED = 15_000, 500
 """Spans in one transaction, which other writers have to wait for."""
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 30.0
 """Between two tries while the database refuses."""
@@ -124,23 +124,22 @@ class EventSink:
         return app is not None and (rate >= 1.0 or (rate > 0.0 and is_sampled(trace_id, rate)))
 
     def finished(self, app: AppContext | None, spans: Spans) -> None:
-        if app is None or self._config is None:
+        if app is None:
             return
         buffer = self._buffers.get(app.identity)
         if buffer is None:
+            if self._config is None:
+                return
             buffer = self._buffer(app)
-        number = len(spans.noted)
-        if not buffer.add(spans, number):
-            self._counts(app.name).dropped_full += number
-        elif buffer.spans >= buffer.half_full:
-            self._wake.set()
+        if not buffer.add(spans):
+            self._counts(app.name).dropped_full += len(spans)
 
     async def look(self, app: AppContext) -> None:
         """Somebody is about to look at events: bring their table up to date, as far as that takes no longer than a moment.
 
         Raises nothing: who looks finds out about a database that is away.
         """
-        buffer = self._buffers.get(app.identity) or Buffer(app, 1)
+        buffer = self._buffers.get(app.identity) or Buffer(app, 1, self._wake.set)
         # Whoever looks may go away, and whether a commit that is cut off happened nobody would know.
         work = asyncio.create_task(self._catch_up(buffer), context=Context())
         self._looking.add(work)
@@ -178,7 +177,7 @@ class EventSink:
 
     def _buffer(self, app: AppContext) -> Buffer:
         size = 1 if self._config is None else self._config.buffer_size
-        return self._buffers.setdefault(app.identity, Buffer(app, size))
+        return self._buffers.setdefault(app.identity, Buffer(app, size, self._wake.set))
 
     async def _run(self) -> None:
         if self._config is None:

@@ -47,7 +47,8 @@ class RequestCounts:
     def observe(self, request: Request, status: int, sent: int, seconds: float) -> None:
         route = request.route
         # Routes live as long as the kernel, and hashing one by its values costs more than all the rest.
-        key = (id(route), request.app.name if request.in_app else None, request.head or request.method, status)
+        app = request.app_found
+        key = (id(route), app and app.name, request.head or request.method, status)
         cell = self._cells.get(key)
         if cell is None:
             cell = self._new_cell(key, request, status)
