@@ -146,6 +146,20 @@ class Tracer:
     sinks: tuple[SpanSink, ...]
     clock: Clock
 
+    def wanting(self, app: str | None, trace_id: str) -> tuple[SpanSink, ...]:
+        """Who listens to a trace that is about to begin."""
+        wanting = self.sinks
+        for sink in wanting:
+            try:
+                wanted = sink.samples(app, trace_id)
+            except (Exception, *STRAY):
+                # A listener that fails wants nothing: what it listens to must not fail with it.
+                logger.exception("a listener to traces failed, trace %s", trace_id)
+                wanted = False
+            if not wanted:
+                wanting = tuple([other for other in wanting if other is not sink])
+        return wanting
+
     def begin(
         self,
         app: str | None,
@@ -159,17 +173,8 @@ class Tracer:
         record_id: str | None = None,
     ) -> Trace | None:
         """To be entered as a block and given to `tell_sinks` after it. None when nobody wants it."""
-        wanting = self.sinks
-        for sink in wanting:
-            try:
-                wanted = sink.samples(app, trace_id)
-            except (Exception, *STRAY):
-                # A listener that fails wants nothing: what it listens to must not fail with it.
-                logger.exception("a listener to traces failed, trace %s", trace_id)
-                wanted = False
-            if not wanted:
-                wanting = tuple([other for other in wanting if other is not sink])
-        if not wanting:
+        sinks = self.wanting(app, trace_id)
+        if not sinks:
             return None
         trace = Trace(
             source,
@@ -178,7 +183,7 @@ class Tracer:
             entity,
             record_id,
             trace_id=trace_id,
-            sinks=wanting,
+            sinks=sinks,
             clock_base=self.clock.now(),
             parent_span_id=parent_span_id,
         )
@@ -186,16 +191,17 @@ class Tracer:
         return trace
 
 
-def tell_sinks(trace: Trace) -> None:
-    """Tell the listeners of a trace that has ended. What they raise is logged."""
-    spans, trace.spans = Spans(trace, trace.spans), []
-    if trace.left_out:
-        trace.metadata["spans_left_out"] = trace.left_out
-    for sink in trace.sinks:
-        try:
-            sink.finished(trace.app, spans)
-        except (Exception, *STRAY):
-            logger.exception("a listener to traces failed, trace %s", trace.trace_id)
+def tell_sinks(*traces: Trace) -> None:
+    """Tell the listeners of traces that have ended. What they raise is logged."""
+    for trace in traces:
+        spans, trace.spans = Spans(trace, trace.spans), []
+        if trace.left_out:
+            trace.metadata["spans_left_out"] = trace.left_out
+        for sink in trace.sinks:
+            try:
+                sink.finished(trace.app, spans)
+            except (Exception, *STRAY):
+                logger.exception("a listener to traces failed, trace %s", trace.trace_id)
 
 
 class _Work:

@@ -12,11 +12,12 @@ from contextvars import Context
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from rocket_kernel.http.traced import end_trace
+from rocket_kernel.http.traced import end_traces
 from rocket_kernel.stray import STRAY
 
 if TYPE_CHECKING:
     from rocket_kernel.http.messages import Request
+    from rocket_kernel.http.traced import EndedTrace
     from rocket_kernel.spans import Trace
 
 logger = logging.getLogger(__name__)
@@ -54,7 +55,7 @@ class Endings:
     def __init__(self, observers: tuple[AnswerObserver, ...]) -> None:
         self.observers = observers
         self._answered: list[tuple[Request, int, int, float]] = []
-        self._traced: list[tuple[Trace, Request, int | None]] = []
+        self._traced: list[EndedTrace] = []
         # Of its own: what is told belongs to no request.
         self._context = Context()
 
@@ -74,12 +75,7 @@ class Endings:
         """What has ended and was not told yet. What observers and listeners raise goes to the log."""
         traced, self._traced = self._traced, []
         answered, self._answered = self._answered, []
-        for trace, request, status in traced:
-            try:
-                end_trace(trace, request, status)
-            except (Exception, *STRAY):
-                # One that cannot be told must not keep the others from it.
-                logger.exception("trace %s is lost", request.trace_id)
+        end_traces(traced)
         for observe in self.observers:
             for answer in answered:
                 try:

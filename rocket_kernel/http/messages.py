@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from rocket_kernel import json_text
@@ -34,6 +35,8 @@ class Request:
     headers: Mapping[str, str]
     """Names in lower case; repeated ones are joined by a comma."""
     trace_id: str
+    arrived: datetime
+    """When its head was there."""
     peer: str | None = None
     """Address of the other end of the connection."""
     head: bool = False

@@ -14,13 +14,15 @@ from rocket_kernel.kernel import Kernel
 def make_request(kernel: Kernel, scope: Mapping[str, Any], stream: AsyncIterator[bytes]) -> Request:
     headers = _headers(scope["headers"])
     client = scope.get("client")
+    arrived = kernel.parts.clock.now()
     return Request(
         kernel=kernel,
         method=scope["method"],
         path=scope["path"],
         query_string=_query_string(scope),
         headers=headers,
-        trace_id=trace_id(headers, kernel.parts.clock.now()),
+        trace_id=trace_id(headers, arrived),
+        arrived=arrived,
         peer=client[0] if client else None,
         stream=stream,
     )

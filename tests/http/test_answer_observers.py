@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from rocket_kernel import AccessClass, Plugin, Response, Route, create_app, hookimpl
+from rocket_kernel.actor import NOBODY
 from rocket_kernel.http import answered
 from rocket_kernel.http.answered import CLIENT_GONE, CountingSend
-from rocket_kernel.testing import entity
+from rocket_kernel.testing import FakeClock, entity
+from rocket_kernel.tracing import Tracer
 
 DOORS = [True, False]
 """Through the data lane, and through Quart."""
@@ -198,25 +200,6 @@ async def test_observers_are_told_of_a_turn_of_the_loop_together_each_once():
     assert seen[4:] == [(third, 201, 9), 201]
 
 
-async def test_a_trace_that_cannot_be_told_keeps_no_other_from_it(monkeypatch, caplog):
-    told = []
-
-    def end_trace(root, request, status):
-        told.append((root, status))
-        if status == 200:
-            raise ValueError("in a listener's way")
-
-    monkeypatch.setattr(answered, "end_trace", end_trace)
-    endings = answered.Endings((lambda _, status, *__: told.append(status),))
-    request = SimpleNamespace(trace_id="7")
-    endings.traced("first", request, 200)
-    endings.answered(request, 200, 5, 0.0)
-    endings.traced("second", request, None)
-    await asyncio.sleep(0)
-    assert told == [("first", 200), ("second", None), 200]
-    assert [record.message for record in caplog.records if record.levelno >= logging.ERROR] == ["trace 7 is lost"]
-
-
 async def test_what_ended_last_is_told_before_plugins_stop(start_kernel, monkeypatch):
     order = []
 
@@ -254,6 +237,26 @@ class Listener(Plugin):
     @hookimpl
     async def on_request(self, request):
         return await drip(request) if "x-drip" in request.headers else None
+
+
+async def test_a_trace_that_cannot_be_told_keeps_no_other_from_it(caplog):
+    listener, told = Listener(), []
+    tracer = Tracer((listener,), FakeClock())
+    lost, kept = (tracer.begin("shop", str(number), "http", "handler", "request.start") for number in range(2))
+    for trace in (lost, kept):
+        with trace:
+            pass
+    endings = answered.Endings((lambda _, status, *__: told.append(status),))
+    broken = SimpleNamespace(trace_id="0", app_found=None, route=None)
+    request = SimpleNamespace(
+        trace_id="1", app_found=None, route=None, actor=NOBODY, head=False, method="GET", path="/"
+    )
+    endings.traced(lost, broken, 200)
+    endings.answered(request, 200, 5, 0.0)
+    endings.traced(kept, request, None)
+    await asyncio.sleep(0)
+    assert (listener.traces, told) == ([(None, "error", True)], [200])
+    assert [record.message for record in caplog.records if record.levelno >= logging.ERROR] == ["trace 0 is lost"]
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ from rocket_kernel import (
     Unavailable,
     hookimpl,
 )
-from rocket_kernel.testing import Actors, assert_error, entity
+from rocket_kernel.testing import Actors, FakeClock, assert_error, entity
 
 ANONYMOUS = {"actors": {"default": None}}
 PLATFORM = Actor(id="p", email=None, roles=frozenset({"platform_admin"}), platform=True)
@@ -251,7 +251,7 @@ class NamedApp:
 
 
 def request_of(app: str) -> Request:
-    made = Request(None, "GET", "/", "", {}, "t")  # type: ignore[arg-type]
+    made = Request(None, "GET", "/", "", {}, "t", FakeClock().now())  # type: ignore[arg-type]
     made.route, made.app = METRICS_ROUTE, NamedApp(app)  # type: ignore[assignment]
     return made
 
