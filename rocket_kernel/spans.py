@@ -51,6 +51,10 @@ class Span(Struct, eq=False):
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.action}>"
 
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        # That of structures tells all, to whoever prints local variables.
+        return [("action", self.action)]
+
     def __enter__(self) -> Self:
         open_spans.set(self)
         return self
@@ -94,7 +98,7 @@ class Span(Struct, eq=False):
 
     @property
     def after_ns(self) -> int:
-        """Nanoseconds between the beginning of its trace, `trace.clock_base`, and its own."""
+        """Nanoseconds since its trace began."""
         return self.began - self.trace.began
 
     @property
@@ -112,13 +116,13 @@ class Span(Struct, eq=False):
 
 
 class Trace(Span, eq=False, kw_only=True):
-    """The root of a request or a job, and what all its spans share."""
+    """The root of a request or a job, and what all its spans share. What a task does after it has ended is no part of it."""
 
     trace_id: str
     """UUID text."""
     sinks: tuple[SpanSink, ...]
     clock_base: datetime
-    """When it began."""
+    """When it began; of a request, when its head was there."""
     parent_span_id: str | None = None
     """Of what caused it, in another part of the same trace."""
     spans: list[Span | Statement] = field(default_factory=list)

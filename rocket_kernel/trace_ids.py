@@ -9,8 +9,10 @@ from itertools import chain, repeat
 
 MAX_SPANS = 1000
 """In one trace. What goes beyond is counted; a request that runs ten thousand statements must not hold them all."""
+_NUMBERS = 1024
+"""For the spans of a trace: some more than `MAX_SPANS`, which several threads may pass at once."""
 _seed = int.from_bytes(os.urandom(9))
-next_numbers = chain.from_iterable(repeat(range(_seed & 0x3FFF_FFFF_FFFF, 1 << 48, MAX_SPANS)[:-1])).__next__
+next_numbers = chain.from_iterable(repeat(range(_seed & 0x3FFF_FFFF_FFFF, 1 << 48, _NUMBERS)[:-1])).__next__
 """The first of the numbers of a trace's spans, the last twelve digits of their ids. They are unique in this process; after
 2 * 10^11 traces they begin anew, when the time that stands before them is another."""
 _process = f"7{_seed >> 48 & 0xFFF:03x}-{'89ab'[_seed >> 70]}{_seed >> 60 & 0x3FF | 0x400:03x}-"

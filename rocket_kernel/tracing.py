@@ -75,6 +75,8 @@ def span(
         return _NOTHING
     made = Span(source, component, action, entity, record_id, parent, trace, place)
     spans.append(made)
+    if spans[place] is not made:
+        made.place = spans.index(made)  # another thread of the request was faster
     return made
 
 
@@ -133,6 +135,7 @@ def note_statement(sql: str, began: int, rows: int | None, error: BaseException 
     made = statement_span(parent, place, sql, began, perf_counter_ns())
     made.fail(error)
     spans.append(made)
+    made.place = spans.index(made)
 
 
 open_span = open_spans.get

@@ -7,6 +7,7 @@ import gc
 import logging
 import weakref
 from contextvars import copy_context
+from threading import Barrier, Thread
 from time import perf_counter_ns
 from uuid import UUID
 
@@ -138,6 +139,38 @@ def test_what_a_listener_raises_is_logged_and_others_are_told(caplog):
         tell_sinks(root)
     assert len(other.traces) == 1
     assert TRACE in caplog.text
+
+
+def test_threads_that_note_at_the_same_time_get_places_of_their_own(monkeypatch):
+    """Both have looked for their place before either takes it."""
+    listener, both = Listener(), Barrier(2)
+    real = tracing.Span
+
+    def made(*args):
+        both.wait()
+        return real(*args)
+
+    def work(name):
+        with span("own", name, "outer"):
+            with span("own", name, "inner"):
+                pass
+            note_statement(name, perf_counter_ns(), 1)
+
+    monkeypatch.setattr(tracing, "Span", made)
+    root = begun(listener)
+    with root:
+        working = [Thread(target=copy_context().run, args=(work, name)) for name in ("one", "two")]
+        for each in working:
+            each.start()
+        for each in working:
+            each.join()
+    tell_sinks(root)
+    ((_, spans),) = listener.traces
+    assert [one.place for one in spans] == list(range(7))
+    assert len({one.span_id for one in spans}) == 7
+    for one in spans[1:]:
+        name = one.metadata["fingerprint"] if one.source == "sql" else one.component
+        assert one.parent is root or one.parent.component == name
 
 
 async def test_tasks_have_the_span_in_which_they_began():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from rocket_kernel.http.messages import Request
 from rocket_kernel.metadata.masking import MASK
@@ -52,14 +52,13 @@ def end_traces(ended: Iterable[EndedTrace]) -> None:
             path = request.path[:LONGEST_PATH]
             if app is not None and app.registry.secret_slugs:
                 path = _shown_path(request, app)
-            answer: dict[str, Any] = {"method": "HEAD" if request.head else request.method, "path": path}
+            metadata = trace.metadata
+            metadata["method"] = "HEAD" if request.head else request.method
+            metadata["path"] = path
             if status is not None:
-                answer["status_code"] = status
+                metadata["status_code"] = status
             if status is None or status >= 400:
                 trace.status = "error"
-            if trace.noted_metadata is not None:
-                answer = trace.noted_metadata | answer
-            trace.noted_metadata = answer
             described.append(trace)
         except (Exception, *STRAY):
             # One that cannot be told must not keep the others from it.

@@ -32,7 +32,8 @@ def pack(traces: Sequence[Spans]) -> bytes:
     """Whole traces as one line, without line breaks. Raises nothing for any metadata.
 
     What many of them share stands there once: shapes of statements, and for each instant at which some began what their
-    span ids begin with and its timestamp. Spans stand in the order of their numbers, and name their parents by their places in it.
+    span ids begin with and its timestamp. Spans stand in the order of their numbers, and name their parents by their places
+    in it.
     """
     shapes: dict[str, int] = {}
     instants: dict[datetime, int] = {}

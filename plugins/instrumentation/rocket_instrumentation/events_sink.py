@@ -1,8 +1,8 @@
 """Listens to traces and stores them, app by app, in the background. Nothing here ever keeps a request waiting.
 
-What is noted is on disk within `flush_interval_ms`, or four times that where very much comes. As long as less than a batch comes in a round it goes into `_events` at
-once; when more comes it is journalled, which costs a tenth, and put there when it is quieter, when somebody looks at
-events, or when too much waits in the journal.
+What is noted is on disk within `flush_interval_ms`, or four times that where very much comes. As long as less than a
+batch comes in a round it goes into `_events` at once; when more comes it is journalled, which costs a tenth, and put
+there when it is quieter, when somebody looks at events, or when too much waits in the journal.
 """
 
 from __future__ import annotations
@@ -129,6 +129,9 @@ class EventSink:
         buffer = self._buffers.get(app.identity)
         if buffer is None:
             if self._config is None:
+                return
+            if self._stopping:
+                self._counts(app.name).dropped_closed += len(spans)
                 return
             buffer = self._buffer(app)
         if not buffer.add(spans):

@@ -369,6 +369,25 @@ async def test_a_database_that_refuses_costs_requests_nothing_and_memory_is_boun
     assert (await client.get("_events?action=request.start")).meta["total"] > 10
 
 
+async def test_what_ends_once_its_app_is_closed_is_counted_and_kept_nowhere(start_kernel, monkeypatch):
+    running, client = await start(start_kernel)
+    await asked(client, "GET", "book")
+    sink, late, dropped = sink_of(running), made_spans(), []
+    real = type(sink).close
+
+    async def close(self, app):
+        await real(self, app)
+        self.finished(app, late)
+        dropped.append(self.counts["shop"].dropped_closed if app.name == "shop" else 0)
+
+    monkeypatch.setattr(type(sink), "close", close)
+    await sink.stop()
+    assert dropped == [len(late)]
+    assert sink._buffers == {}
+    sink.finished(await running.kernel.apps.app("shop"), late)
+    assert sink._buffers == {}
+
+
 async def test_stopping_stores_what_waits(start_kernel):
     running, client = await start(start_kernel, flush_interval_ms=60_000)
     await asked(client, "GET", "book")
