@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine, Iterable, Mapping
+from contextvars import Context
 from dataclasses import dataclass, field
 from datetime import timedelta
 from time import monotonic
@@ -300,7 +301,8 @@ class Desk:
             del self.lanes[name]
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = asyncio.create_task(work)
+        # In a context of its own: whoever gives cause for it, a request for one, does not do it.
+        task = asyncio.create_task(work, context=Context())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
