@@ -152,16 +152,13 @@ class Trace(Span, eq=False, kw_only=True):
 
     def __enter__(self) -> Self:
         self.outside = open_spans.get()
-        open_spans.set(self)
-        return self
+        return super().__enter__()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.ended = perf_counter_ns()
+        super().__exit__(kind, error, trace)
         open_spans.set(self.outside)
-        if error is not None:
-            self.fail(error)
 
 
 Statement: TypeAlias = tuple[int, str, int, int, int | None]
