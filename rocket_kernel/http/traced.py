@@ -50,7 +50,7 @@ def end_traces(ended: Iterable[EndedTrace]) -> None:
             if route is not None:
                 trace.route = route.path
             path = request.path[:LONGEST_PATH]
-            if app is not None and app.registry.secret_slugs:
+            if app is None or app.registry.secret_slugs:
                 path = _shown_path(request, app)
             metadata = trace.metadata
             metadata["method"] = "HEAD" if request.head else request.method
@@ -66,9 +66,10 @@ def end_traces(ended: Iterable[EndedTrace]) -> None:
     tell_sinks(*described)
 
 
-def _shown_path(request: Request, app: AppContext) -> str:
-    """A record may be named by a slug, and that may be a field whose values are not for events."""
+def _shown_path(request: Request, app: AppContext | None) -> str:
+    """A record may be named by a slug, and that may be a field whose values are not for events. Of an app that was not
+    opened, as the request was refused before, nobody knows."""
     params = request.params
-    if "id" in params and params.get("entity") in app.registry.secret_slugs:
-        return f"/api/{app.name}/{params['entity']}/{MASK}"
+    if "id" in params and "entity" in params and (app is None or params["entity"] in app.registry.secret_slugs):
+        return f"/api/{params['app']}/{params['entity']}/{MASK}"[:LONGEST_PATH]
     return request.path[:LONGEST_PATH]

@@ -249,7 +249,7 @@ async def test_a_trace_that_cannot_be_told_keeps_no_other_from_it(caplog):
     endings = answered.Endings((lambda _, status, *__: told.append(status),))
     broken = SimpleNamespace(trace_id="0", app_found=None, route=None)
     request = SimpleNamespace(
-        trace_id="1", app_found=None, route=None, actor=NOBODY, head=False, method="GET", path="/"
+        trace_id="1", app_found=None, route=None, params={}, actor=NOBODY, head=False, method="GET", path="/"
     )
     endings.traced(lost, broken, 200)
     endings.answered(request, 200, 5, 0.0)

@@ -63,6 +63,12 @@ async def test_a_slug_that_is_a_secret_is_no_part_of_the_path(shop, method, key)
     assert (root.metadata["method"], root.trace.route) == (method, "/api/:app/:entity/:id")
 
 
+async def test_what_is_refused_before_the_app_is_open_shows_no_key(shop):
+    root, *_ = await traced(shop, "PATCH", "patient/jane-doe", json="no object")
+    assert (root.metadata["status_code"], root.trace.app) == (400, None)
+    assert root.metadata["path"] == f"/api/shop/patient/{MASK}"
+
+
 @pytest.mark.parametrize("path", ["book/jane-doe", "book/john-doe", "patient", "nobody/jane-doe"])
 async def test_other_paths_are_shown(shop, path):
     root, *_ = await traced(shop, "GET", path)
