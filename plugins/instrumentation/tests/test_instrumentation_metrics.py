@@ -176,7 +176,8 @@ async def test_pools_jobs_and_the_process_are_shown(shop, clock):
     for app in ("shop", "_platform"):
         assert sample(found, "rocket_pool_connections", app=app, state="used") is not None
         assert sample(found, "rocket_pool_limit", app=app) > 0
-        assert sample(found, "rocket_pool_waiting", app=app) == 0
+        # Not how many: the job that stores events may wait for a connection to be opened just now.
+        assert sample(found, "rocket_pool_waiting", app=app) is not None
     assert sample(found, "rocket_job_lag_seconds", app="shop") is not None
     assert sample(found, "rocket_jobs_due", app="shop") is not None
     assert sample(found, "rocket_apps_open") == 1
