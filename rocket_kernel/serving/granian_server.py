@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import socket
 import sys
 from functools import partial
@@ -16,10 +15,11 @@ from granian.log import LogLevels
 from rocket_kernel.errors import StartupError
 from rocket_kernel.http.app import RocketQuart
 from rocket_kernel.serving.application import build_application
+from rocket_kernel.serving.granian_signals import SignalsLifespan, hold_signals, hold_signals_in_workers
 from rocket_kernel.serving.logs import log_settings
 from rocket_kernel.serving.options import BACKLOG, GRACE_S, HEADER_TIMEOUT_S, MAX_HEAD_BYTES, STOP_S, ServeOptions
 from rocket_kernel.serving.scheduling import work_in_batches
-from rocket_kernel.serving.worker import enter_worker, heed_signals
+from rocket_kernel.serving.worker import enter_worker
 
 logger = logging.getLogger(__name__)
 
@@ -46,20 +46,22 @@ def serve(options: ServeOptions, bound: socket.socket) -> None:
         log_dictconfig=_log_settings(),
         log_access=False,
     )
-    # Its workers are forked; a signal between the fork and `_load` must find them listening.
-    os.register_at_fork(after_in_child=heed_signals)
+    hold_signals_in_workers()
     server.serve(target_loader=partial(_load, options), wrap_loader=False)
 
 
 def _load(options: ServeOptions) -> RocketQuart:
     """Runs in each worker."""
+    hold_signals()
     work_in_batches()
     enter_worker()
     try:
-        return build_application(options)
+        application = build_application(options)
     except StartupError as error:
         logger.error("%s", error)
         sys.exit(1)
+    application.asgi_lifespan_class = SignalsLifespan
+    return application
 
 
 def _log_settings() -> dict[str, object]:

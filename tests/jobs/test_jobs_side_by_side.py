@@ -175,6 +175,7 @@ async def test_an_app_that_takes_long_to_open_keeps_no_other_waiting(start_kerne
         def __init__(self, settings=None):
             super().__init__(settings)
             self.ran = []
+            self.opens = asyncio.Event()
 
         @hookimpl
         def register_jobs(self):
@@ -186,15 +187,17 @@ async def test_an_app_that_takes_long_to_open_keeps_no_other_waiting(start_kerne
         @hookimpl
         async def on_app_opened(self, app):
             if app.name == "one":
-                await asyncio.sleep(HOUR_S)
+                await self.opens.wait()
 
     monkeypatch.setattr("rocket_kernel.jobs._OPENING_S", 0.3)
     first = await start_kernel()
     for name in ("one", "two"):
         await first.client.app(name)
     running = await start_kernel([Opening])
-    await running.kernel.jobs.pause()
-    await running.kernel.jobs.run_due()
-    await running.kernel.jobs.run_due()
-    assert running.kernel.parts.plugins.find("opening").ran == ["two"]
+    opening = running.kernel.parts.plugins.find("opening")
+    await until(lambda: opening.ran == ["two"])
+    opening.opens.set()
+    await running.kernel.apps.app("one")
+    running.kernel.jobs.wake()
+    await until(lambda: opening.ran == ["two", "one"])
     await running.kernel.jobs.stop(patience_s=0.01)
