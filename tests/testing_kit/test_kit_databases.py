@@ -1,9 +1,12 @@
+from types import SimpleNamespace
+
 import asyncpg
 import pytest
 
 from rocket_kernel.config import DatabaseConfig
 from rocket_kernel.errors import Conflict, Unavailable
 from rocket_kernel.store.servers import configured_servers
+from rocket_kernel.testing import postgres
 from rocket_kernel.testing.databases import make_database
 from rocket_kernel.testing.postgres import PostgresAddress, parse_address, postgres_address
 from rocket_kernel.testing.spare_databases import SpareDatabases
@@ -111,3 +114,25 @@ async def test_shared_databases_are_dropped_too(start_kernel, database):
 def test_a_server_needs_spares(tmp_path):
     with pytest.raises(ValueError, match="needs spares"):
         make_database("postgres", tmp_path, None)
+
+
+def test_files_of_the_server_lie_in_memory_only_where_there_is_room(monkeypatch, tmp_path):
+    free = {tmp_path: 8 << 30}
+    monkeypatch.delenv("TMPDIR", raising=False)
+    monkeypatch.setattr(postgres, "_IN_MEMORY", tmp_path)
+    monkeypatch.setattr(postgres.shutil, "disk_usage", lambda path: SimpleNamespace(free=free[path]))
+    assert postgres._in_memory() == tmp_path
+    free[tmp_path] -= 1
+    assert postgres._in_memory() is None
+
+
+def test_files_of_the_server_lie_where_somebody_wants_them(monkeypatch, tmp_path):
+    monkeypatch.setattr(postgres, "_ROOM_BYTES", 0)
+    monkeypatch.setattr(postgres, "_IN_MEMORY", tmp_path)
+    monkeypatch.delenv("TMPDIR", raising=False)
+    assert postgres._in_memory() == tmp_path
+    monkeypatch.setattr(postgres, "_IN_MEMORY", tmp_path / "absent")
+    assert postgres._in_memory() is None
+    monkeypatch.setattr(postgres, "_IN_MEMORY", tmp_path)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    assert postgres._in_memory() is None
