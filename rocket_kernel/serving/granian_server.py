@@ -15,7 +15,7 @@ from granian.log import LogLevels
 from rocket_kernel.errors import StartupError
 from rocket_kernel.http.app import RocketQuart
 from rocket_kernel.serving.application import build_application
-from rocket_kernel.serving.granian_signals import SignalsLifespan, hold_signals, hold_signals_in_workers
+from rocket_kernel.serving.granian_signals import heed_signals_in_workers, take_over_signals
 from rocket_kernel.serving.logs import log_settings
 from rocket_kernel.serving.options import BACKLOG, GRACE_S, HEADER_TIMEOUT_S, MAX_HEAD_BYTES, STOP_S, ServeOptions
 from rocket_kernel.serving.scheduling import work_in_batches
@@ -46,22 +46,25 @@ def serve(options: ServeOptions, bound: socket.socket) -> None:
         log_dictconfig=_log_settings(),
         log_access=False,
     )
-    hold_signals_in_workers()
-    server.serve(target_loader=partial(_load, options), wrap_loader=False)
+    heed_signals_in_workers()
+    try:
+        server.serve(target_loader=partial(_load, options), wrap_loader=False)
+    except SystemExit:
+        # A worker that was told too may end before the parent tells it, which Granian takes for a failure.
+        if not server.interrupt_signal:
+            raise
 
 
 def _load(options: ServeOptions) -> RocketQuart:
     """Runs in each worker."""
-    hold_signals()
     work_in_batches()
     enter_worker()
+    take_over_signals()
     try:
-        application = build_application(options)
+        return build_application(options)
     except StartupError as error:
         logger.error("%s", error)
         sys.exit(1)
-    application.asgi_lifespan_class = SignalsLifespan
-    return application
 
 
 def _log_settings() -> dict[str, object]:

@@ -1,10 +1,9 @@
-"""Signals of Granian's workers: each is told once to stop, and only when it listens.
+"""How Granian's workers are told to stop.
 
-Granian puts its handlers in before an application starts and waits for them only while it serves, for one signal. One
-that comes sooner, and any after the first, makes its handler wait for ever, and with it the worker. So the signals
-that stop a worker are blocked from its first instruction until its loop serves, where the system keeps them; SIGINT
-is ignored, since Ctrl-C reaches every process of a terminal and the parent passes it on as SIGTERM; and after the
-first SIGTERM others are ignored too: a supervisor may send it to every process, and the parent passes it on as well.
+Granian takes one signal. A second one before it serves lets its handler wait for ever with the interpreter's lock, and
+with it the worker and the requests under way. But Ctrl-C reaches every process of a terminal, supervisors tell every
+process of a service, and the parent passes the signal on as well. So handlers of our own take the place of its, and
+hand on the first.
 """
 
 from __future__ import annotations
@@ -13,72 +12,68 @@ import asyncio
 import os
 import signal
 from types import FrameType
-from typing import TYPE_CHECKING
 
-from quart.asgi import ASGILifespan
+from granian import _signals
+from granian._granian import WorkerSignal
 
-if TYPE_CHECKING:
-    from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, ASGISendEvent
+from rocket_kernel.serving.worker import heed_signals
 
 _STOPPING = (signal.SIGTERM, signal.SIGINT)
-# Granian starts an application in one run of the loop and serves in the next. It takes three turns of the loop from
-# the application's last word to the end of the first run; turns after those belong to the second.
-_TURNS = 10
 
 
-def hold_signals() -> None:
-    """Keep signals that stop a process for later: for the calling thread, and for those it starts."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
+def heed_signals_in_workers() -> None:
+    """Processes that the calling one forks from now on drop the handlers they have of it; those they fork do not.
 
-
-def hold_signals_in_workers() -> None:
-    """Processes that the calling one forks from now on begin with their signals held; those they fork do not."""
+    Signals wait meanwhile: a handler of the parent would swallow one that comes before a new process runs.
+    """
     server = os.getpid()
+    masks: list[set[signal.Signals]] = []
 
     def before() -> None:
         if os.getpid() == server:
-            hold_signals()
+            masks.append({signal.Signals(held) for held in signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)})
 
-    def in_server() -> None:
+    def in_parent() -> None:
         if os.getpid() == server:
-            _let_signals_in()
+            signal.pthread_sigmask(signal.SIG_SETMASK, masks.pop())
 
-    os.register_at_fork(before=before, after_in_parent=in_server)
+    def in_child() -> None:
+        if os.getppid() == server:
+            heed_signals()
+            signal.pthread_sigmask(signal.SIG_SETMASK, masks.pop())
 
-
-class SignalsLifespan(ASGILifespan):
-    """Lets signals in, once the server has heard that the application has started."""
-
-    async def __call__(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        _heed_once(signal.SIGTERM)
-        letting_in: list[asyncio.Task[None]] = []
-
-        async def tell(event: ASGISendEvent) -> None:
-            await send(event)
-            if event["type"] == "lifespan.startup.complete":
-                letting_in.append(asyncio.create_task(_let_in_after_turns()))
-
-        await super().__call__(receive, tell)
+    os.register_at_fork(before=before, after_in_parent=in_parent, after_in_child=in_child)
 
 
-def _heed_once(signum: signal.Signals) -> None:
-    heed = signal.getsignal(signum)
+def take_over_signals() -> None:
+    """In a worker, before Granian puts its handlers in, which it does when the application has been loaded."""
+    _signals.set_loop_signals = _set_loop_signals
 
-    def once(signum: int, frame: FrameType | None) -> None:
-        signal.signal(signum, signal.SIG_IGN)
+
+def _set_loop_signals(loop: asyncio.AbstractEventLoop) -> WorkerSignal:
+    stop = WorkerSignal()
+    told = False
+
+    def tell() -> None:
+        nonlocal told
+        if not told:
+            told = True
+            stop.set()
+
+    loop.add_signal_handler(signal.SIGTERM, tell)
+    loop.add_signal_handler(signal.SIGINT, _pass_over)
+    # Granian starts an application in one run of the loop and serves in the next. Between them the loop calls nobody.
+    heed = signal.getsignal(signal.SIGTERM)
+
+    def tell_at_once(signum: int, frame: FrameType | None) -> None:
+        tell()
         if callable(heed):
             heed(signum, frame)
 
-    signal.signal(signum, once)
-    signal.siginterrupt(signum, False)
+    signal.signal(signal.SIGTERM, tell_at_once)
+    signal.siginterrupt(signal.SIGTERM, False)
+    return stop
 
 
-async def _let_in_after_turns() -> None:
-    for _ in range(_TURNS):
-        await asyncio.sleep(0)
-    _let_signals_in()
-
-
-def _let_signals_in() -> None:
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
+def _pass_over() -> None:
+    """The parent tells of Ctrl-C."""

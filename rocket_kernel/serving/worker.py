@@ -13,12 +13,12 @@ from rocket_kernel.serving.logs import configure_logging
 
 def enter_worker() -> None:
     """Listen to the parent alone: to its SIGTERM, and to its death. The HTTP server puts in its own handlers later."""
-    _heed_signals()
+    heed_signals()
     configure_logging()
     _follow_parent()
 
 
-def _heed_signals() -> None:
+def heed_signals() -> None:
     """Drop the handlers a forked worker has of its parent: they would swallow a SIGTERM that comes while it starts.
 
     Ctrl-C reaches every process of a terminal, and the parent passes it on as SIGTERM.

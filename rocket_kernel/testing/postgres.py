@@ -93,8 +93,10 @@ def _in_memory() -> Path | None:
     """Where files are kept in memory, if there is room for large tests and nobody has chosen a place for such files."""
     if "TMPDIR" in os.environ:
         return None
+    import psutil  # type: ignore[import-untyped]  # comes with the server
+
     try:
-        free = shutil.disk_usage(_IN_MEMORY).free
+        free = min(shutil.disk_usage(_IN_MEMORY).free, psutil.virtual_memory().available)
     except OSError:
         return None
     return _IN_MEMORY if free >= _ROOM_BYTES and os.access(_IN_MEMORY, os.W_OK) else None

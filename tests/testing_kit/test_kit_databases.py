@@ -1,6 +1,7 @@
 from types import SimpleNamespace
 
 import asyncpg
+import psutil
 import pytest
 
 from rocket_kernel.config import DatabaseConfig
@@ -117,13 +118,16 @@ def test_a_server_needs_spares(tmp_path):
 
 
 def test_files_of_the_server_lie_in_memory_only_where_there_is_room(monkeypatch, tmp_path):
-    free = {tmp_path: 8 << 30}
+    free = {tmp_path: 8 << 30, "memory": 8 << 30}
     monkeypatch.delenv("TMPDIR", raising=False)
     monkeypatch.setattr(postgres, "_IN_MEMORY", tmp_path)
     monkeypatch.setattr(postgres.shutil, "disk_usage", lambda path: SimpleNamespace(free=free[path]))
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=free["memory"]))
     assert postgres._in_memory() == tmp_path
-    free[tmp_path] -= 1
-    assert postgres._in_memory() is None
+    for kind in free:
+        free[kind] -= 1
+        assert postgres._in_memory() is None
+        free[kind] += 1
 
 
 def test_files_of_the_server_lie_where_somebody_wants_them(monkeypatch, tmp_path):
