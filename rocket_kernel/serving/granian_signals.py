@@ -1,7 +1,7 @@
 """How Granian's workers are told to stop.
 
-Granian takes one signal. A second one before it serves lets its handler wait for ever with the interpreter's lock, and
-with it the worker and the requests under way. But Ctrl-C reaches every process of a terminal, supervisors tell every
+Granian takes one signal when it serves, and has room for one more. Those beyond let its handler wait for ever with the
+interpreter's lock, and with it the worker and the requests under way. But Ctrl-C reaches every process of a terminal, supervisors tell every
 process of a service, and the parent passes the signal on as well. So handlers of our own take the place of its, and
 hand on the first.
 """
@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from types import FrameType
 
 from granian import _signals
 from granian._granian import WorkerSignal
@@ -27,11 +26,11 @@ def heed_signals_in_workers() -> None:
     Signals wait meanwhile: a handler of the parent would swallow one that comes before a new process runs.
     """
     server = os.getpid()
-    masks: list[set[signal.Signals]] = []
+    masks: list[set[int | signal.Signals]] = []
 
     def before() -> None:
         if os.getpid() == server:
-            masks.append({signal.Signals(held) for held in signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)})
+            masks.append(signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING))
 
     def in_parent() -> None:
         if os.getpid() == server:
@@ -63,14 +62,7 @@ def _set_loop_signals(loop: asyncio.AbstractEventLoop) -> WorkerSignal:
     loop.add_signal_handler(signal.SIGTERM, tell)
     loop.add_signal_handler(signal.SIGINT, _pass_over)
     # Granian starts an application in one run of the loop and serves in the next. Between them the loop calls nobody.
-    heed = signal.getsignal(signal.SIGTERM)
-
-    def tell_at_once(signum: int, frame: FrameType | None) -> None:
-        tell()
-        if callable(heed):
-            heed(signum, frame)
-
-    signal.signal(signal.SIGTERM, tell_at_once)
+    signal.signal(signal.SIGTERM, lambda *_: tell())
     signal.siginterrupt(signal.SIGTERM, False)
     return stop
 

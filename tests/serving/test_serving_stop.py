@@ -9,8 +9,8 @@ import time
 import psutil
 import pytest
 
-KILLED_S = 30
-"""Well before a worker that does not stop is killed."""
+STOPS_S = 30
+"""A worker that does not is killed after 35."""
 BODY = b'{"name": "shop"}'
 HEAD = (
     b"POST /api/_platform/apps HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
@@ -84,7 +84,7 @@ def test_interrupt_of_a_terminal_reaches_every_process_and_does_no_harm(serve, s
         code, errors = server.ended()
         assert code == 0
         assert "Traceback" not in errors
-        assert time.monotonic() - begun < KILLED_S
+        assert time.monotonic() - begun < STOPS_S
 
 
 def test_workers_that_still_start_stop_too(serve, server_name):
@@ -92,7 +92,7 @@ def test_workers_that_still_start_stop_too(serve, server_name):
     begun = time.monotonic()
     server.process.terminate()
     assert server.ended()[0] == 0
-    assert time.monotonic() - begun < KILLED_S
+    assert time.monotonic() - begun < STOPS_S
 
 
 @pytest.mark.torture
